@@ -1,0 +1,69 @@
+"""Where a lab keeps its files: /run/netlab/<lab>/ for root, $XDG_RUNTIME_DIR/netlab/<lab>/ for anybody else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def runtime_directory() -> Path:
+    """The folder that holds one folder a lab, for the user who asks.
+
+    Without XDG_RUNTIME_DIR (cron, su) an ordinary user's labs live in /tmp/netlab-<uid>; whoever creates it makes it 0700.
+    """
+    if os.geteuid() == 0:
+        return Path("/run/netlab")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "netlab" if runtime else Path(f"/tmp/netlab-{os.geteuid()}")
+
+
+@dataclass(frozen=True, slots=True)
+class LabPaths:
+    """The files of one lab. All of them lie in `directory`, which only its owner may enter."""
+
+    lab: str
+    directory: Path
+
+    @classmethod
+    def of(cls, lab: str) -> LabPaths:
+        """The paths of the caller's lab of that name, whether or not it exists."""
+        return cls(lab, runtime_directory() / lab)
+
+    @property
+    def lock(self) -> Path:
+        """Held by flock(2) through one open file that every process of the lab inherits."""
+        return self.directory / "lock"
+
+    @property
+    def control_socket(self) -> Path:
+        """The lab process: run a command somewhere, start and stop agents, stop the lab."""
+        return self.directory / "control.sock"
+
+    @property
+    def api_socket(self) -> Path:
+        """The API server, HTTP."""
+        return self.directory / "api.sock"
+
+    @property
+    def database(self) -> Path:
+        """The API server's objects."""
+        return self.directory / "objects.db"
+
+    @property
+    def etc(self) -> Path:
+        """A folder a namespace (hosts, hostname, resolv.conf), as /etc/netns is to `ip netns exec`."""
+        return self.directory / "etc"
+
+    @property
+    def logs(self) -> Path:
+        """A file a process of the lab and a file a container."""
+        return self.directory / "logs"
+
+    def log(self, process: str) -> Path:
+        """The log of one process of the lab: `api`, `fabric`, `kubelet-node1`, `kube-proxy-node1`."""
+        return self.logs / f"{process}.log"
+
+    def container_log(self, namespace: str, pod: str, container: str) -> Path:
+        """What one container of a Pod printed, both streams."""
+        return self.logs / "pods" / f"{namespace}_{pod}_{container}.log"

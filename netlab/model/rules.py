@@ -1,0 +1,173 @@
+"""Netfilter rules as values: what a proxy mode spells, what the kernel is asked to hold, what it is read back as.
+
+One `Rule` is one line of iptables-save(8). It is compared, printed and written into the kernel from these fields alone,
+so that what a user reads and what the kernel does cannot differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+COMMENT_LIMIT = 255
+"""Characters that xt_comment holds (XT_MAX_COMMENT_LEN less the closing zero, <linux/netfilter/xt_comment.h>)."""
+
+
+class Family(StrEnum):
+    """An address family, as Kubernetes spells it in `ipFamilies`."""
+
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+
+class Protocol(StrEnum):
+    """A transport protocol, as iptables spells it."""
+
+    TCP = "tcp"
+    UDP = "udp"
+    SCTP = "sctp"
+
+
+class Verdict(StrEnum):
+    """Targets that need no options."""
+
+    ACCEPT = "ACCEPT"
+    DROP = "DROP"
+    RETURN = "RETURN"
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """`-j CHAIN`: go on in another chain and come back."""
+
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dnat:
+    """`-j DNAT --to-destination ADDRESS:PORT`: the step that turns a Service address into a Pod's."""
+
+    address: IPAddress
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Masquerade:
+    """`-j MASQUERADE [--random-fully]`: the source becomes the address of the interface the packet leaves by."""
+
+    random_fully: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetMark:
+    """`-j MARK --set-xmark VALUE/MASK`: mark = (mark & ~MASK) ^ VALUE."""
+
+    value: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """`-j REJECT`: answer with ICMP port unreachable (ICMPv6 in IPv6)."""
+
+
+Target = Verdict | Jump | Dnat | Masquerade | SetMark | Reject
+
+
+class ConntrackState(StrEnum):
+    """States of `-m conntrack --ctstate`."""
+
+    NEW = "NEW"
+    ESTABLISHED = "ESTABLISHED"
+    RELATED = "RELATED"
+    INVALID = "INVALID"
+    DNAT = "DNAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Conntrack:
+    """`-m conntrack [!] --ctstate A,B`."""
+
+    states: frozenset[ConntrackState]
+    inverted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`-m mark [!] --mark VALUE/MASK`."""
+
+    value: int
+    mask: int
+    inverted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """`-m recent`: the list of client addresses behind session affinity.
+
+    `check_seconds` None writes the client into the list (`--set`); a number matches a client seen in the last so many
+    seconds (`--rcheck --seconds N --reap`).
+    """
+
+    name: str
+    check_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule: every condition that is not None must hold, then `target` (None counts packets and does nothing)."""
+
+    source: IPNetwork | None = None
+    source_inverted: bool = False
+    destination: IPNetwork | None = None
+    destination_inverted: bool = False
+    protocol: Protocol | None = None
+    in_interface: str | None = None
+    out_interface: str | None = None
+    destination_port: int | None = None
+    comment: str | None = None
+    conntrack: Conntrack | None = None
+    mark: Mark | None = None
+    destination_local: bool | None = None
+    """`-m addrtype --dst-type LOCAL`; False is `! --dst-type LOCAL`."""
+    source_local: bool | None = None
+    """`-m addrtype --src-type LOCAL`; False is `! --src-type LOCAL`."""
+    statistic: float | None = None
+    """`-m statistic --mode random --probability P`."""
+    recent: Recent | None = None
+    target: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain that is wholly ours: whatever else was in it goes. Built-in chains are never written this way."""
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A rule of ours in a chain that is not (PREROUTING, FORWARD ...): it must be there, first among equals, once."""
+
+    chain: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All of ours in one table of one family.
+
+    `chains` are made and filled; `hooks` are inserted at the top of their chains, the first of the list being inserted
+    first and so ending lowest, where they are missing. `owned` tells which other chains in the table are ours and are
+    deleted because `chains` no longer has them: those whose names start with one of these prefixes.
+    """
+
+    family: Family
+    name: str
+    chains: tuple[Chain, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    owned: tuple[str, ...] = ()
