@@ -1,1 +1,1 @@
-"""Frozen, typed values: names, the topology, Kubernetes objects, rules, kernel state, probe results. No behaviour that acts."""
+"""Frozen, typed values: names, the topology, Kubernetes objects, rules, kernel state, probe results."""

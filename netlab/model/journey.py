@@ -31,7 +31,7 @@ class PacketVerdict(StrEnum):
 
 
 class Translation(BaseModel):
-    """A DNAT as conntrack holds it: `from_` is what the client addressed, `to` what the packet became (ADDRESS:PORT)."""
+    """A DNAT as conntrack holds it: `from_` is what the client addressed, `to` what it became (ADDRESS:PORT)."""
 
     model_config = ConfigDict(populate_by_name=True, frozen=True)
 

@@ -1,7 +1,7 @@
 """The Kubernetes objects that a Service network needs: same apiVersion, kind and field names as Kubernetes.
 
-Only the fields that netlab acts on are spelled out; any other field is kept as it came (`extra="allow"`), so that a pasted
-manifest loses nothing. Addresses stay strings here, as on the wire; who uses them makes them `ipaddress` values.
+Only the fields that netlab acts on are spelled out; any other field is kept as it came (`extra="allow"`), so that a
+pasted manifest loses nothing. Addresses stay strings here, as on the wire; who uses them makes them `ipaddress` values.
 Source: the Kubernetes API reference, version 1.36.
 """
 

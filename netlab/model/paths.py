@@ -10,7 +10,7 @@ from pathlib import Path
 def runtime_directory() -> Path:
     """The folder that holds one folder a lab, for the user who asks.
 
-    Without XDG_RUNTIME_DIR (cron, su) an ordinary user's labs live in /tmp/netlab-<uid>; whoever creates it makes it 0700.
+    Without XDG_RUNTIME_DIR (cron, su) an ordinary user's labs live in /tmp/netlab-<uid>; who creates it makes it 0700.
     """
     if os.geteuid() == 0:
         return Path("/run/netlab")
