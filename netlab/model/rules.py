@@ -31,6 +31,15 @@ class Protocol(StrEnum):
     SCTP = "sctp"
 
 
+PROBABILITY_UNIT = 1 / 2**31
+"""xt_statistic holds a probability as a number of these (<linux/netfilter/xt_statistic.h>)."""
+
+
+def held_probability(probability: float) -> float:
+    """The probability that the kernel really uses: 1/3 is held as 0.33333333349."""
+    return round(probability / PROBABILITY_UNIT) * PROBABILITY_UNIT
+
+
 class Verdict(StrEnum):
     """Targets that need no options."""
 
@@ -118,7 +127,10 @@ class Recent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: every condition that is not None must hold, then `target` (None counts packets and does nothing)."""
+    """One rule: every condition that is not None must hold, then `target` (None counts packets and does nothing).
+
+    A rule with a protocol also names the protocol's own match (`-p tcp -m tcp`), with a port or without one.
+    """
 
     source: IPNetwork | None = None
     source_inverted: bool = False
@@ -136,9 +148,11 @@ class Rule:
     source_local: bool | None = None
     """`-m addrtype --src-type LOCAL`; False is `! --src-type LOCAL`."""
     statistic: float | None = None
-    """`-m statistic --mode random --probability P`."""
+    """`-m statistic --mode random --probability P`; a value of `held_probability`, so that it compares exactly."""
     recent: Recent | None = None
     target: Target | None = None
+    extra: tuple[str, ...] = ()
+    """Options that these fields cannot say, word by word: only in rules that were read, never in rules to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +185,27 @@ class Table:
     chains: tuple[Chain, ...] = ()
     hooks: tuple[Hook, ...] = ()
     owned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEdit:
+    """A change inside a chain that many Services share: these rules go, those are inserted at its top in their order."""
+
+    chain: str
+    removed: tuple[Rule, ...] = ()
+    added: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TablePatch:
+    """The difference between two `Table` values of the same family and name, as small as the change that made it.
+
+    In this order: `chains` are made where missing and then filled anew, `edits` are done, `removed` chains (to which
+    nothing jumps any more) are emptied and deleted.
+    """
+
+    family: Family
+    name: str
+    chains: tuple[Chain, ...] = ()
+    edits: tuple[ChainEdit, ...] = ()
+    removed: tuple[str, ...] = ()
