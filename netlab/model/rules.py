@@ -138,6 +138,8 @@ class Rule:
     destination_inverted: bool = False
     protocol: Protocol | None = None
     in_interface: str | None = None
+    """`-i NAME`; a name that ends in `+` stands for every interface whose name begins so."""
+    in_interface_inverted: bool = False
     out_interface: str | None = None
     destination_port: int | None = None
     comment: str | None = None
@@ -189,7 +191,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ChainEdit:
-    """A change inside a chain that many Services share: these rules go, those are inserted at its top in their order."""
+    """A change inside a chain that many Services share.
+
+    Each rule of `removed` goes once, wherever it is; those of `added` are inserted at the top in their order.
+    """
 
     chain: str
     removed: tuple[Rule, ...] = ()
