@@ -1,0 +1,99 @@
+"""What holds for every test: who may run it, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import leaks
+import pytest
+from hypothesis import settings
+
+HERE = Path(__file__).parent
+TOUCH_THE_KERNEL = (HERE / "kernel", HERE / "journey")
+NEEDED = {12: "CAP_NET_ADMIN", 21: "CAP_SYS_ADMIN"}
+"""By their bits in /proc/self/status; capabilities(7)."""
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+GRACE_SECONDS = 3.0
+"""How long a process that a test stopped may take to be gone."""
+
+# A checkout may be read-only for who runs the tests; without a data base every run tries the same examples.
+settings.register_profile("netlab", database=None, derandomize=True, deadline=None)
+settings.load_profile("netlab")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("netlab")
+    group.addoption("--no-skips", action="store_true", help="a test that would be skipped fails instead")
+    group.addoption(
+        "--shared-machine",
+        action="store_true",
+        default="NETLAB_SHARED_MACHINE" in os.environ,
+        help="others make namespaces here meanwhile: do not compare lists of them (NETLAB_SHARED_MACHINE=1)",
+    )
+
+
+def pytest_configure() -> None:
+    leaks.tag_this_process()
+
+
+def missing_capability() -> str | None:
+    """What this process lacks to make namespaces and rules, or None."""
+    status = Path("/proc/self/status").read_text()
+    held = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    missing = [name for bit, name in NEEDED.items() if not held >> bit & 1]
+    return f"needs {' and '.join(missing)}: run scripts/test as root or with user namespaces" if missing else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = missing_capability()
+    for item in items:
+        if missing and item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.skip(reason=missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _refuse_skip((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _refuse_skip((yield), collector.config)
+
+
+def _refuse_skip(report: Report, config: pytest.Config) -> Report:
+    if report.skipped and not hasattr(report, "wasxfail") and config.getoption("--no-skips"):
+        report.outcome = "failed"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"{report.nodeid}: no skip is allowed in this run, but: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def host_network_unchanged() -> Iterator[None]:
+    """Fails at the end of the session if the network of the host is not what it was."""
+    before = leaks.host_network()
+    yield
+    changed = leaks.differences(before, leaks.host_network())
+    assert not changed, "the host's network changed:\n" + "\n".join(changed)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test of tests/kernel or tests/journey that leaves a named namespace or a process behind."""
+    if not any(folder in request.path.parents for folder in TOUCH_THE_KERNEL) or missing_capability():
+        yield
+        return
+    request.getfixturevalue("host_network_unchanged")
+    namespaces, processes = leaks.named_namespaces(), leaks.descendants()
+    yield
+    extra = leaks.descendants().keys() - processes.keys()
+    left = leaks.remaining(extra, timeout=GRACE_SECONDS)
+    assert not left, f"processes left behind: {[leaks.descendants().get(pid, pid) for pid in left]}"
+    if not request.config.getoption("--shared-machine"):
+        assert leaks.named_namespaces() == namespaces, "the list of network namespaces changed"
