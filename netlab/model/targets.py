@@ -7,6 +7,7 @@ from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 
 from netlab.model.names import DNS_LABEL, DNS_SUBDOMAIN
+from netlab.model.objects import Pod
 from netlab.model.rules import IPAddress
 
 WRITE = "write service/NAME:PORT, pod/NAME:PORT, node/NAME:PORT or ADDRESS:PORT, with /udp, /sctp or /icmp where meant"
@@ -91,6 +92,44 @@ class Target:
         if kind not in NAMESPACED:
             number = _only_number(number, text=text)
         return cls(kind=kind, name=name, namespace=namespace, port=number, protocol=protocol)
+
+
+class WorkloadKind(StrEnum):
+    """What `reaches` names."""
+
+    POD = "pod"
+    DEPLOYMENT = "deployment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Who must answer: one Pod (`pod/web-1`), or every Pod of a Deployment (`deployment/web`)."""
+
+    kind: WorkloadKind
+    name: str
+    namespace: str = "default"
+
+    def __str__(self) -> str:
+        inside = "" if self.namespace == "default" else f"{self.namespace}/"
+        return f"{self.kind}/{inside}{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Workload:
+        """Read `pod/NAME`, `deployment/NAME`, or either as KIND/NAMESPACE/NAME; ValueError says what is wrong."""
+        kind, *rest = text.split("/")
+        if kind not in list(WorkloadKind) or len(rest) not in (1, 2) or not all(map(DNS_SUBDOMAIN.fullmatch, rest)):
+            raise ValueError(f"{text!r} names no Pods: write pod/NAME or deployment/NAME")
+        namespace = rest[0] if len(rest) == 2 else "default"
+        return cls(kind=WorkloadKind(kind), name=rest[-1], namespace=namespace)
+
+    def includes(self, pod: Pod) -> bool:
+        """Whether this Pod is the one, or one of those of the Deployment."""
+        if (pod.metadata.namespace or "default") != self.namespace:
+            return False
+        if self.kind is WorkloadKind.POD:
+            return pod.metadata.name == self.name
+        owners = pod.metadata.owner_references
+        return any(owner.kind == "Deployment" and owner.name == self.name for owner in owners)
 
 
 def _split_protocol(text: str) -> tuple[str, TargetProtocol]:
