@@ -1,0 +1,62 @@
+"""Addresses out of objects: read once, checked once, `ipaddress` values from then on."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+
+from netlab.model.rules import Family, IPAddress, IPNetwork
+
+_SUSPECT_FIRST_BYTES = {0, 127, 169}
+
+
+def family_of(value: IPAddress | IPNetwork) -> Family:
+    """The family that an address or a network belongs to."""
+    return Family.IPV4 if value.version == 4 else Family.IPV6
+
+
+def read_address(text: str) -> IPAddress | None:
+    """The address that a text says, or None. An IPv4 address wrapped in IPv6 (::ffff:10.0.0.1) is an IPv4 address."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return address
+    if address.scope_id is not None:
+        return None
+    return address.ipv4_mapped or address
+
+
+def read_network(text: str) -> IPNetwork | None:
+    """The network that a text says, or None. Space around it and host bits are let pass, as Kubernetes does."""
+    try:
+        return ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
+
+
+def special(address: IPAddress) -> str:
+    """Why no Pod or Service can have this address, or an empty string.
+
+    The same addresses that the API server refuses for endpoints: a packet to them would not leave the node, or would
+    reach many.
+    """
+    if isinstance(address, IPv4Address) and (first := int(address) >> 24) < 224 and first not in _SUSPECT_FIRST_BYTES:
+        return ""
+    if address.is_unspecified:
+        return "is the unspecified address"
+    if address.is_loopback:
+        return "is a loopback address"
+    if address.is_link_local:
+        return "is a link-local address"
+    return "is a multicast address" if address.is_multicast else ""
+
+
+def host_network(address: IPAddress) -> IPNetwork:
+    """The network of this one address: /32, or /128."""
+    return IPv4Network((int(address), 32)) if address.version == 4 else IPv6Network((int(address), 128))
+
+
+def with_port(address: IPAddress, port: int) -> str:
+    """`10.244.1.5:8080`, `[fd00::5]:8080`: how kube-proxy names and sorts endpoints."""
+    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"

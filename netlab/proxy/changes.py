@@ -1,0 +1,241 @@
+"""What changed: objects go in as the API tells them, and what a node's rules must do about it comes out.
+
+    put / remove ─> objects, checked ─> collect ─> ports that changed, UDP flows that are stale, complaints
+
+The tracker holds only checked values: a port that is asked for can be spelled without looking at it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
+from netlab.model.rules import Family
+from netlab.proxy.addresses import family_of, read_address, read_network
+from netlab.proxy.complaints import Complaint
+from netlab.proxy.config import NodeFacts
+from netlab.proxy.ports import PortKey, ServiceName, ServicePort, ServiceReader, service_name
+from netlab.proxy.slices import Endpoint, PortOfSlice, SliceEndpoints, SliceReader, merged
+from netlab.proxy.stale import StaleFlows, UdpFrontends
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is different since `collect` was last called.
+
+    `ports` appeared, changed or vanished. With `node_changed` the rules of every port may be different. `stale` are the
+    flows to delete after the rules are in place. `complaints` are new ones.
+    """
+
+    ports: tuple[PortKey, ...] = ()
+    node_changed: bool = False
+    stale: tuple[StaleFlows, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no rule to write and no flow to delete."""
+        return not (self.ports or self.node_changed or self.stale)
+
+
+class ChangeTracker:
+    """The Services and endpoints that one node serves: fed with `put` and `remove`, which never raise on an object."""
+
+    def __init__(self, *, node_name: str) -> None:
+        self._node_name = node_name
+        self._node = NodeFacts(node_name)
+        self._node_changed = False
+        self._services: dict[ServiceName, tuple[ServicePort, ...]] = {}
+        self._slices: dict[ServiceName, dict[str, SliceEndpoints]] = {}
+        self._service_of_slice: dict[tuple[str, str], ServiceName] = {}
+        self._touched: set[ServiceName] = set()
+        self._ports: dict[PortKey, ServicePort] = {}
+        self._endpoints: dict[PortKey, tuple[Endpoint, ...]] = {}
+        self._keys: dict[ServiceName, tuple[PortKey, ...]] = {}
+        self._frontends = UdpFrontends()
+        self._complaints: dict[tuple[str, str], tuple[Complaint, ...]] = {}
+        self._new_complaints: list[Complaint] = []
+
+    # --- in
+
+    def put(self, obj: KubernetesObject) -> None:
+        """An object was added or modified. Kinds that no rule depends on are let pass."""
+        match obj:
+            case Service():
+                self._put_service(obj)
+            case EndpointSlice():
+                self._put_slice(obj)
+            case Node():
+                self._put_node(obj)
+            case _:
+                pass
+
+    def remove(self, obj: KubernetesObject) -> None:
+        """An object was deleted; only its kind, name and namespace are looked at."""
+        self._note_complaints(obj, ())
+        match obj:
+            case Service():
+                name = service_name(obj)
+                if self._services.pop(name, None) is not None:
+                    self._touched.add(name)
+            case EndpointSlice():
+                self._forget_slice(_slice_key(obj))
+            case _:
+                pass
+
+    def _put_service(self, service: Service) -> None:
+        reader = ServiceReader(service)
+        name, ports = service_name(service), reader.ports()
+        self._note_complaints(service, reader.complaints)
+        if self._services.get(name, ()) != ports:
+            self._services[name] = ports
+            self._touched.add(name)
+
+    def _put_slice(self, given: EndpointSlice) -> None:
+        key = _slice_key(given)
+        reader = SliceReader(given, self._node_name)
+        found = reader.endpoints()
+        self._note_complaints(given, reader.complaints)
+        service = self._service_of_slice.get(key)
+        if service is not None and (found is None or found.service != service):
+            self._forget_slice(key)
+        if found is None or self._slices.get(found.service, {}).get(key[1]) == found:
+            return
+        self._slices.setdefault(found.service, {})[key[1]] = found
+        self._service_of_slice[key] = found.service
+        self._touched.add(found.service)
+
+    def _forget_slice(self, key: tuple[str, str]) -> None:
+        service = self._service_of_slice.pop(key, None)
+        if service is None:
+            return
+        slices = self._slices[service]
+        del slices[key[1]]
+        if not slices:
+            del self._slices[service]
+        self._touched.add(service)
+
+    def _put_node(self, node: Node) -> None:
+        """A deleted Node leaves its last facts in force, as a restarting kubelet re-creates it."""
+        if node.metadata.name != self._node_name:
+            return
+        facts = node_facts(node)
+        if facts != self._node:
+            self._node = facts
+            self._node_changed = True
+
+    def _note_complaints(self, obj: KubernetesObject, complaints: Iterable[Complaint]) -> None:
+        key, now = (obj.kind, obj.key), tuple(complaints)
+        before = self._complaints.pop(key, ())
+        if now:
+            self._complaints[key] = now
+            self._new_complaints += [complaint for complaint in now if complaint not in before]
+
+    # --- out
+
+    def collect(self) -> Changes:
+        """Everything that changed since the last call.
+
+        The first call names every UDP address: nobody deleted flows while no proxy ran.
+        """
+        ports = tuple(key for name in self._touched for key in self._settle(name))
+        changes = Changes(
+            ports=ports,
+            node_changed=self._node_changed,
+            stale=self._frontends.collect(),
+            complaints=tuple(self._new_complaints),
+        )
+        self._touched.clear()
+        self._new_complaints.clear()
+        self._node_changed = False
+        return changes
+
+    def _settle(self, name: ServiceName) -> list[PortKey]:
+        """Bring one Service's ports and endpoints up to date; the keys of those that differ."""
+        ports = {port.key: port for port in self._services.get(name, ())}
+        changed = [key for key in self._keys.get(name, ()) if key not in ports]
+        for key in changed:
+            self._frontends.remove(self._ports.pop(key))
+            del self._endpoints[key]
+        for key, port in ports.items():
+            if self._settle_port(port):
+                changed.append(key)
+        if ports:
+            self._keys[name] = tuple(ports)
+        else:
+            self._keys.pop(name, None)
+        return changed
+
+    def _settle_port(self, port: ServicePort) -> bool:
+        key, endpoints = port.key, self._merged_endpoints(port.key)
+        before = self._ports.get(key)
+        if before is not None:
+            if before == port and self._endpoints[key] == endpoints:
+                return False
+            self._frontends.remove(before)
+        self._ports[key] = port
+        self._endpoints[key] = endpoints
+        self._frontends.add(port, endpoints)
+        return True
+
+    def _merged_endpoints(self, key: PortKey) -> tuple[Endpoint, ...]:
+        slices = self._slices.get(key.service)
+        if not slices:
+            return ()
+        of_slice: PortOfSlice = (key.port, key.protocol)
+        groups = [
+            group
+            for _, found in sorted(slices.items(), key=_first)
+            if found.family is key.family and (group := found.by_port.get(of_slice))
+        ]
+        return groups[0] if len(groups) == 1 else merged(groups)
+
+    # --- as last collected
+
+    @property
+    def node(self) -> NodeFacts:
+        """The node that the rules are for."""
+        return self._node
+
+    @property
+    def ports(self) -> Mapping[PortKey, ServicePort]:
+        """Every Service port as last collected."""
+        return MappingProxyType(self._ports)
+
+    def endpoints(self, key: PortKey) -> tuple[Endpoint, ...]:
+        """The endpoints of a port as last collected, in any state, sorted by name."""
+        return self._endpoints.get(key, ())
+
+    def endpoint_total(self, family: Family) -> int:
+        """Endpoints of all ports of the family together; over 1000 of them kube-proxy leaves comments out."""
+        return sum(len(found) for key, found in self._endpoints.items() if key.family is family)
+
+    @property
+    def complaints(self) -> tuple[Complaint, ...]:
+        """Everything that is wrong with the objects there are now."""
+        return tuple(complaint for found in self._complaints.values() for complaint in found)
+
+
+def node_facts(node: Node) -> NodeFacts:
+    """What rules depend on of a Node object; addresses and ranges that are none are left out."""
+    internal = (read_address(entry.address) for entry in node.status.addresses if entry.type == "InternalIP")
+    ranges = node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ())
+    networks = (read_network(text) for text in ranges)
+    return NodeFacts(
+        name=node.metadata.name,
+        zone=node.metadata.labels.get(ZONE_LABEL, ""),
+        addresses=tuple({family_of(a): a for a in reversed([a for a in internal if a])}.values()),
+        pod_cidrs=tuple(network for network in networks if network),
+    )
+
+
+def _slice_key(given: EndpointSlice) -> tuple[str, str]:
+    return given.metadata.namespace or "default", given.metadata.name
+
+
+def _first(item: tuple[str, SliceEndpoints]) -> str:
+    return item[0]

@@ -1,0 +1,131 @@
+"""How kube-proxy was started: its flags as values, and what follows from them and from its node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from netlab.model.rules import Family, IPAddress, IPNetwork
+from netlab.proxy.addresses import family_of
+
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+class DetectLocalMode(StrEnum):
+    """`--detect-local-mode`: how to tell traffic of this cluster's Pods from other traffic."""
+
+    CLUSTER_CIDR = "ClusterCIDR"
+    NODE_CIDR = "NodeCIDR"
+    BRIDGE_INTERFACE = "BridgeInterface"
+    INTERFACE_NAME_PREFIX = "InterfaceNamePrefix"
+
+
+@dataclass(frozen=True, slots=True)
+class FromNetwork:
+    """Local traffic is what has a source inside `network`."""
+
+    network: IPNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class FromInterface:
+    """Local traffic is what comes in by the interface `name`, or by any whose name begins so where `prefix` is set."""
+
+    name: str
+    prefix: bool
+
+
+LocalTraffic = FromNetwork | FromInterface
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What rules depend on of the node they are for.
+
+    `addresses` are its InternalIPs, `pod_cidrs` its share of the Pod range, at most one a family each. `zone` is empty
+    where the node has no label topology.kubernetes.io/zone.
+    """
+
+    name: str
+    zone: str = ""
+    addresses: tuple[IPAddress, ...] = ()
+    pod_cidrs: tuple[IPNetwork, ...] = ()
+
+    def address(self, family: Family) -> IPAddress | None:
+        """The node's own address of that family."""
+        return next((address for address in self.addresses if family_of(address) is family), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """The flags of kube-proxy that change rules. Defaults are kube-proxy's.
+
+    `nodeport_addresses` empty means every local address; `nodeport_primary` is `--nodeport-addresses primary`.
+    `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it INVALID packets pass.
+    """
+
+    node_name: str
+    cluster_cidrs: tuple[IPNetwork, ...] = ()
+    detect_local_mode: DetectLocalMode = DetectLocalMode.CLUSTER_CIDR
+    bridge_interface: str = ""
+    interface_name_prefix: str = ""
+    masquerade_all: bool = False
+    masquerade_bit: int = 14
+    random_fully: bool = True
+    nodeport_addresses: tuple[IPNetwork, ...] = ()
+    nodeport_primary: bool = False
+    iptables_localhost_nodeports: bool = True
+    conntrack_tcp_liberal: bool = False
+
+    @property
+    def masquerade_mark(self) -> int:
+        """The bit of a packet's mark that asks for masquerading: 0x4000."""
+        return 1 << self.masquerade_bit
+
+    def localhost_nodeports(self, family: Family) -> bool:
+        """Whether node ports answer on loopback addresses. Never in IPv6, which has no route_localnet."""
+        if family is Family.IPV6 or not self.iptables_localhost_nodeports or self.nodeport_primary:
+            return False
+        networks = [network for network in self.nodeport_addresses if family_of(network) is family]
+        return not networks or any(LOOPBACK in net or net.network_address.is_loopback for net in networks)
+
+    def nodeports_everywhere(self, family: Family) -> bool:
+        """Whether node ports listen on every local address of the family."""
+        networks = [network for network in self.nodeport_addresses if family_of(network) is family]
+        return not self.nodeport_primary and (not networks or any(network.prefixlen == 0 for network in networks))
+
+
+def local_traffic(config: ProxyConfig, node: NodeFacts, *, family: Family) -> LocalTraffic | None:
+    """How rules of that family tell the cluster's own Pods apart; None where nothing tells them apart."""
+    match config.detect_local_mode:
+        case DetectLocalMode.CLUSTER_CIDR:
+            return _first_network(config.cluster_cidrs, family=family)
+        case DetectLocalMode.NODE_CIDR:
+            return _first_network(node.pod_cidrs, family=family)
+        case DetectLocalMode.BRIDGE_INTERFACE:
+            return FromInterface(config.bridge_interface, prefix=False) if config.bridge_interface else None
+        case DetectLocalMode.INTERFACE_NAME_PREFIX:
+            return FromInterface(config.interface_name_prefix, prefix=True) if config.interface_name_prefix else None
+
+
+def _first_network(networks: tuple[IPNetwork, ...], *, family: Family) -> FromNetwork | None:
+    return next((FromNetwork(network) for network in networks if family_of(network) is family), None)
+
+
+def nodeport_listeners(
+    config: ProxyConfig, node: NodeFacts, *, local_addresses: tuple[IPAddress, ...], family: Family
+) -> tuple[IPAddress, ...] | None:
+    """The addresses on which node ports answer, out of those that the machine has; None: on every local one."""
+    if config.nodeports_everywhere(family):
+        return None
+    if config.nodeport_primary:
+        address = node.address(family)
+        return (address,) if address else ()
+    return tuple(
+        address
+        for address in local_addresses
+        if family_of(address) is family
+        and any(address in network for network in config.nodeport_addresses if family_of(network) is family)
+        and (not address.is_loopback or config.localhost_nodeports(family))
+    )

@@ -1,0 +1,56 @@
+"""The names of kube-proxy's chains, as they are met on every node of every cluster.
+
+What several Services share has a plain name. What belongs to one Service port ends in a hash of its name and protocol,
+so that a name never exceeds the 28 characters that the kernel has for it (XT_EXTENSION_MAXNAMELEN).
+"""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from dataclasses import dataclass
+from hashlib import sha256
+
+from netlab.model.rules import Protocol
+from netlab.proxy.ports import PortKey
+
+SERVICES = "KUBE-SERVICES"
+NODEPORTS = "KUBE-NODEPORTS"
+POSTROUTING = "KUBE-POSTROUTING"
+MARK_MASQ = "KUBE-MARK-MASQ"
+EXTERNAL_SERVICES = "KUBE-EXTERNAL-SERVICES"
+FORWARD = "KUBE-FORWARD"
+FIREWALL = "KUBE-FIREWALL"
+PROXY_FIREWALL = "KUBE-PROXY-FIREWALL"
+CANARY = "KUBE-PROXY-CANARY"
+"""Empty and jumped to by nobody: gone when somebody flushed the table."""
+PER_SERVICE = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-")
+"""What the names of chains of one Service port begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainNames:
+    """The chains of one Service port."""
+
+    cluster: str
+    """Picks one of the endpoints of the policy Cluster."""
+    local: str
+    """Picks one of this node's endpoints."""
+    external: str
+    """Where packets to node ports, external and load-balancer addresses go first."""
+    firewall: str
+    """The load balancer's source ranges."""
+
+
+def chain_names(key: PortKey) -> ChainNames:
+    """The names of a Service port's chains; the same in both families."""
+    suffix = _hash(f"{key}{key.protocol.value}")
+    return ChainNames(f"KUBE-SVC-{suffix}", f"KUBE-SVL-{suffix}", f"KUBE-EXT-{suffix}", f"KUBE-FW-{suffix}")
+
+
+def endpoint_chain(port_name: str, protocol: Protocol, endpoint_name: str) -> str:
+    """The chain that translates to one endpoint: `default/web`, tcp, `10.244.1.5:8080`."""
+    return f"KUBE-SEP-{_hash(port_name + protocol.value + endpoint_name)}"
+
+
+def _hash(text: str) -> str:
+    return b32encode(sha256(text.encode()).digest()[:10]).decode()

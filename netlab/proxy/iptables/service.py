@@ -1,0 +1,268 @@
+"""One Route as iptables rules: the chains of its own, and its lines in the chains that Services share.
+
+nat KUBE-SERVICES ──────> KUBE-SVC or KUBE-SVL ──> KUBE-SEP (one an endpoint): DNAT
+      │    KUBE-NODEPORTS ──> KUBE-EXT ──┘
+      └─> KUBE-FW (source ranges) ──┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from netlab.model.rules import (
+    Chain,
+    Dnat,
+    IPAddress,
+    Jump,
+    Protocol,
+    Recent,
+    Reject,
+    Rule,
+    Target,
+    Verdict,
+    held_probability,
+)
+from netlab.proxy.addresses import host_network
+from netlab.proxy.config import FromNetwork, LocalTraffic
+from netlab.proxy.decide import Fate, MasqueradeClients, Route
+from netlab.proxy.iptables.names import MARK_MASQ, ChainNames, chain_names, endpoint_chain
+from netlab.proxy.slices import Endpoint
+
+_MASQUERADE = Jump(MARK_MASQ)
+_REJECT = Reject()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRules:
+    """What one Service port needs. `chains` are its own, in the table nat; the rest are lines in shared chains."""
+
+    chains: tuple[Chain, ...] = ()
+    nat_services: tuple[Rule, ...] = ()
+    nat_nodeports: tuple[Rule, ...] = ()
+    filter_services: tuple[Rule, ...] = ()
+    filter_external: tuple[Rule, ...] = ()
+    filter_nodeports: tuple[Rule, ...] = ()
+    filter_firewall: tuple[Rule, ...] = ()
+
+
+def spell_service(route: Route, *, comments: bool) -> ServiceRules:
+    """Spell one Route. Without `comments` (over 1000 endpoints) the lines about single endpoints carry none."""
+    return _Speller(route, comments=comments).rules()
+
+
+class _Speller:
+    """The words that the rules of one Route share, and a method a chain."""
+
+    __slots__ = ("chain", "comments", "names", "port", "protocol", "route", "text")
+
+    def __init__(self, route: Route, *, comments: bool) -> None:
+        self.route = route
+        self.port = route.port
+        self.protocol: Protocol = route.key.protocol
+        self.text = str(route.key)
+        self.chain: ChainNames = chain_names(route.key)
+        self.comments = comments
+        self.names: dict[str, str] = {
+            endpoint.name: endpoint_chain(self.text, self.protocol, endpoint.name) for endpoint in route.reachable
+        }
+
+    def rules(self) -> ServiceRules:
+        health = tuple(self._health_check())
+        if self.route.refused:
+            return ServiceRules(
+                filter_services=(self._blocked(self.port.cluster_ip, self.route.internal),),
+                filter_external=tuple(self._blocked_outside()) if self.port.externally_accessible else (),
+                filter_nodeports=health,
+            )
+        internal = self.route.internal
+        blocked = () if self._leads_on(internal) else (self._blocked(self.port.cluster_ip, internal),)
+        if not self.port.externally_accessible:
+            return ServiceRules(
+                chains=tuple(self._chains()), nat_services=tuple(self._cluster_ip()), filter_services=blocked
+            )
+        return ServiceRules(
+            chains=tuple(self._chains()),
+            nat_services=(*self._cluster_ip(), *self._external_addresses()),
+            nat_nodeports=tuple(self._node_port()),
+            filter_services=blocked,
+            filter_external=() if self._leads_on(self.route.external) else tuple(self._blocked_outside()),
+            filter_nodeports=health,
+            filter_firewall=tuple(self._behind_firewall()),
+        )
+
+    @staticmethod
+    def _leads_on(fate: Fate) -> bool:
+        return fate is Fate.CLUSTER or fate is Fate.LOCAL
+
+    def _policy_chain(self, fate: Fate) -> str:
+        return self.chain.cluster if fate is Fate.CLUSTER else self.chain.local
+
+    # --- lines in shared chains
+
+    def _to(self, address: IPAddress, what: str, target: Target) -> Rule:
+        return Rule(
+            destination=host_network(address),
+            protocol=self.protocol,
+            destination_port=self.port.port,
+            comment=f"{self.text} {what}",
+            target=target,
+        )
+
+    def _cluster_ip(self) -> Iterator[Rule]:
+        if self._leads_on(self.route.internal):
+            yield self._to(self.port.cluster_ip, "cluster IP", Jump(self._policy_chain(self.route.internal)))
+
+    def _external_addresses(self) -> Iterator[Rule]:
+        external = Jump(self.chain.external)
+        for address in self.port.external_ips:
+            yield self._to(address, "external IP", external)
+        balanced = external if self.route.allowed_sources is None else Jump(self.chain.firewall)
+        for address in self.port.load_balancer_ips:
+            yield self._to(address, "loadbalancer IP", balanced)
+
+    def _node_port(self) -> Iterator[Rule]:
+        if self.port.node_port:
+            yield Rule(
+                protocol=self.protocol,
+                destination_port=self.port.node_port,
+                comment=self.text,
+                target=Jump(self.chain.external),
+            )
+
+    def _why_blocked(self, fate: Fate) -> tuple[str, Target]:
+        if fate is Fate.REFUSED:
+            return "has no endpoints", _REJECT
+        return "has no local endpoints", Verdict.DROP
+
+    def _blocked(self, address: IPAddress, fate: Fate) -> Rule:
+        why, target = self._why_blocked(fate)
+        return self._to(address, why, target)
+
+    def _blocked_outside(self) -> Iterator[Rule]:
+        for address in (*self.port.external_ips, *self.port.load_balancer_ips):
+            yield self._blocked(address, self.route.external)
+        if self.port.node_port:
+            why, target = self._why_blocked(self.route.external)
+            yield Rule(
+                protocol=self.protocol,
+                destination_port=self.port.node_port,
+                comment=f"{self.text} {why}",
+                destination_local=True,
+                target=target,
+            )
+
+    def _behind_firewall(self) -> Iterator[Rule]:
+        if self.route.allowed_sources is not None:
+            for address in self.port.load_balancer_ips:
+                yield self._to(address, f"traffic not accepted by {self.chain.firewall}", Verdict.DROP)
+
+    def _health_check(self) -> Iterator[Rule]:
+        if self.port.health_check_port:
+            yield Rule(
+                protocol=Protocol.TCP,
+                destination_port=self.port.health_check_port,
+                comment=f"{self.text} health check node port",
+                target=Verdict.ACCEPT,
+            )
+
+    # --- chains of its own
+
+    def _chains(self) -> Iterator[Chain]:
+        route = self.route
+        if self.port.externally_accessible:
+            yield Chain(self.chain.external, tuple(self._external_chain()))
+            if route.allowed_sources is not None:
+                yield Chain(self.chain.firewall, tuple(self._firewall_chain()))
+        for fate, endpoints in ((Fate.CLUSTER, route.cluster), (Fate.LOCAL, route.local)):
+            if endpoints:
+                yield Chain(self._policy_chain(fate), tuple(self._policy_rules(fate, endpoints)))
+        for endpoint in route.reachable:
+            yield Chain(self.names[endpoint.name], self._endpoint_rules(endpoint))
+
+    def _external_chain(self) -> Iterator[Rule]:
+        what, external = f"{self.text} external destinations", self.route.external
+        if not self.route.external_stays_on_node:
+            yield Rule(comment=f"masquerade traffic for {what}", target=_MASQUERADE)
+        else:
+            yield from self._short_cuts(what)
+        if self._leads_on(external):
+            yield Rule(target=Jump(self._policy_chain(external)))
+
+    def _short_cuts(self, what: str) -> Iterator[Rule]:
+        """Pods and the node go to any endpoint, as if they had gone out to a load balancer and come back in."""
+        everywhere = Jump(self.chain.cluster)
+        if self.route.local_traffic:
+            pods = Rule(comment=f"pod traffic for {what}", target=everywhere)
+            yield _from_local(pods, self.route.local_traffic, inverted=False)
+        yield Rule(comment=f"masquerade LOCAL traffic for {what}", source_local=True, target=_MASQUERADE)
+        yield Rule(comment=f"route LOCAL traffic for {what}", source_local=True, target=everywhere)
+
+    def _firewall_chain(self) -> Iterator[Rule]:
+        """Who gets to its end stays untranslated, and meets the drop in the table filter."""
+        comment, external = f"{self.text} loadbalancer IP", Jump(self.chain.external)
+        for network in self.route.allowed_sources or ():
+            yield Rule(source=network, comment=comment, target=external)
+        yield Rule(comment=f"other traffic to {self.text} will be dropped by KUBE-PROXY-FIREWALL")
+
+    def _policy_rules(self, fate: Fate, endpoints: tuple[Endpoint, ...]) -> Iterator[Rule]:
+        if self.route.internal is fate:
+            yield from self._masquerade_clients()
+        if self.port.affinity_seconds is not None:
+            yield from self._returning_clients(endpoints, seconds=self.port.affinity_seconds)
+        left = len(endpoints)
+        for endpoint in endpoints:
+            chain = self.names[endpoint.name]
+            yield Rule(
+                comment=f"{self.text} -> {endpoint.name}" if self.comments else None,
+                statistic=one_in(left) if left > 1 else None,
+                target=Jump(chain),
+            )
+            left -= 1
+
+    def _masquerade_clients(self) -> Iterator[Rule]:
+        route = self.route
+        if route.masquerade_internal is MasqueradeClients.NONE:
+            return
+        everybody = self._to(self.port.cluster_ip, "cluster IP", _MASQUERADE)
+        if route.masquerade_internal is MasqueradeClients.ALL or route.local_traffic is None:
+            yield everybody
+        else:
+            yield _from_local(everybody, route.local_traffic, inverted=True)
+
+    def _returning_clients(self, endpoints: tuple[Endpoint, ...], *, seconds: int) -> Iterator[Rule]:
+        for endpoint in endpoints:
+            chain = self.names[endpoint.name]
+            yield Rule(
+                comment=f"{self.text} -> {endpoint.name}" if self.comments else None,
+                recent=Recent(chain, check_seconds=seconds),
+                target=Jump(chain),
+            )
+
+    def _endpoint_rules(self, endpoint: Endpoint) -> tuple[Rule, Rule]:
+        """A packet that comes back to its own sender is masqueraded, else the answer would go past this node's NAT."""
+        comment = self.text if self.comments else None
+        hairpin = Rule(source=host_network(endpoint.address), comment=comment, target=_MASQUERADE)
+        sticky = self.port.affinity_seconds is not None
+        translate = Rule(
+            protocol=self.protocol,
+            comment=comment,
+            recent=Recent(self.names[endpoint.name]) if sticky else None,
+            target=Dnat(endpoint.address, endpoint.port),
+        )
+        return hairpin, translate
+
+
+def _from_local(rule: Rule, local: LocalTraffic, *, inverted: bool) -> Rule:
+    """The rule for the cluster's own Pods only, or for all but them."""
+    if isinstance(local, FromNetwork):
+        return replace(rule, source=local.network, source_inverted=inverted)
+    name = f"{local.name}+" if local.prefix else local.name
+    return replace(rule, in_interface=name, in_interface_inverted=inverted)
+
+
+@lru_cache(maxsize=4096)
+def one_in(count: int) -> float:
+    """One of `count` as kube-proxy writes it, with ten digits, and the kernel holds it."""
+    return held_probability(float(f"{1 / count:.10f}"))

@@ -1,0 +1,232 @@
+"""A Service port as a proxy sees it: where clients address it, and under which policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from netlab.model.names import DNS_LABEL
+from netlab.model.objects import Service, ServiceType, TrafficPolicy
+from netlab.model.objects import ServicePort as ServicePortObject
+from netlab.model.rules import Family, IPAddress, IPNetwork, Protocol
+from netlab.proxy.addresses import family_of, read_address, read_network, special
+from netlab.proxy.complaints import Complaint
+
+PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
+"""On a Service: another proxy than kube-proxy serves it, whatever the value."""
+DEFAULT_AFFINITY_SECONDS = 10800
+
+
+class ServiceName(NamedTuple):
+    """Which Service."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class PortKey(NamedTuple):
+    """Which port of which Service, in which family: what there is one Route for."""
+
+    service: ServiceName
+    port: str
+    """The port's name; empty where the Service's only port has none."""
+    protocol: Protocol
+    family: Family
+
+    def __str__(self) -> str:
+        """`default/web` or `default/web:http`: the name that chains and comments carry."""
+        namespace, name = self.service
+        return f"{namespace}/{name}:{self.port}" if self.port else f"{namespace}/{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePort:
+    """One port of one Service in one family, checked.
+
+    `source_ranges` is empty where everybody may use the load balancer's addresses. `affinity_seconds` is None without
+    session affinity. `external_local` and `internal_local` tell the traffic policies that are Local.
+    """
+
+    key: PortKey
+    cluster_ip: IPAddress
+    port: int
+    node_port: int | None = None
+    external_ips: tuple[IPAddress, ...] = ()
+    load_balancer_ips: tuple[IPAddress, ...] = ()
+    source_ranges: tuple[IPNetwork, ...] = ()
+    affinity_seconds: int | None = None
+    external_local: bool = False
+    internal_local: bool = False
+    health_check_port: int | None = None
+
+    @property
+    def externally_accessible(self) -> bool:
+        """Whether anything but the ClusterIP leads to it."""
+        return bool(self.node_port or self.load_balancer_ips or self.external_ips)
+
+    @property
+    def uses_cluster(self) -> bool:
+        """Whether any traffic may use all endpoints: with the external policy Local that of Pods and of the node."""
+        return not self.internal_local or self.externally_accessible
+
+    @property
+    def uses_local(self) -> bool:
+        """Whether any traffic is bound to the endpoints of its node."""
+        return self.internal_local or (self.external_local and self.externally_accessible)
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """Every virtual address that leads to it."""
+        return (self.cluster_ip, *self.external_ips, *self.load_balancer_ips)
+
+
+@dataclass(slots=True)
+class ServiceReader:
+    """Reads one Service; what cannot be served is left out and noted in `complaints`."""
+
+    service: Service
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def ports(self) -> tuple[ServicePort, ...]:
+        """The Service's ports in each of its families; none for what no proxy serves (headless, ExternalName ...)."""
+        spec = self.service.spec
+        cluster_ips = spec.cluster_ips or (spec.cluster_ip or "",)
+        if cluster_ips[0] in {"", "None"} or not self._is_served() or not self._has_valid_name():
+            return ()
+        found: dict[PortKey, ServicePort] = {}
+        for cluster_ip in self._addresses(cluster_ips, path="spec.clusterIPs"):
+            family = family_of(cluster_ip)
+            if not any(key.family is family for key in found):
+                found.update((port.key, port) for port in self._ports_of(cluster_ip, family))
+        return tuple(found.values())
+
+    def _is_served(self) -> bool:
+        external_name = self.service.spec.type is ServiceType.EXTERNAL_NAME
+        return not external_name and PROXY_NAME_LABEL not in self.service.metadata.labels
+
+    def _has_valid_name(self) -> bool:
+        namespace, name = service_name(self.service)
+        for path, text in (("metadata.namespace", namespace), ("metadata.name", name)):
+            if not DNS_LABEL.fullmatch(text):
+                self._complain(path, f"{text[:80]!r} is not a DNS label")
+                return False
+        return True
+
+    def _ports_of(self, cluster_ip: IPAddress, family: Family) -> Iterator[ServicePort]:
+        spec, shared = self.service.spec, self._shared(family)
+        name = service_name(self.service)
+        for index, port in enumerate(spec.ports):
+            if port.name and not DNS_LABEL.fullmatch(port.name):
+                self._complain(f"spec.ports[{index}].name", f"{port.name[:80]!r} is not a DNS label")
+                continue
+            key = PortKey(name, port.name or "", _PROTOCOLS[port.protocol], family)
+            yield shared.of_port(key, cluster_ip=cluster_ip, port=port)
+
+    def _shared(self, family: Family) -> _Shared:
+        spec = self.service.spec
+        return _Shared(
+            external_ips=self._of_family(spec.external_ips, path="spec.externalIPs", family=family),
+            load_balancer_ips=self._of_family(
+                [i.ip for i in self.service.status.load_balancer.ingress if i.ip and i.ip_mode in {None, "VIP"}],
+                path="status.loadBalancer.ingress",
+                family=family,
+            ),
+            source_ranges=self._source_ranges(family),
+            affinity_seconds=_affinity_seconds(self.service),
+            external_local=_is_external_policy_local(self.service),
+            internal_local=spec.internal_traffic_policy is TrafficPolicy.LOCAL,
+            health_check_port=_health_check_port(self.service),
+        )
+
+    def _addresses(self, texts: Iterable[str], *, path: str) -> Iterator[IPAddress]:
+        for index, text in enumerate(texts):
+            address = read_address(text)
+            reason = special(address) if address else "is not an IP address"
+            if address and not reason:
+                yield address
+            else:
+                self._complain(f"{path}[{index}]", f"{text[:80]!r} {reason}")
+
+    def _of_family(self, texts: Iterable[str], *, path: str, family: Family) -> tuple[IPAddress, ...]:
+        if not texts:
+            return ()
+        found = (address for address in self._addresses(texts, path=path) if family_of(address) is family)
+        return tuple(dict.fromkeys(found))
+
+    def _source_ranges(self, family: Family) -> tuple[IPNetwork, ...]:
+        """No ranges where one of them is everything."""
+        found: list[IPNetwork] = []
+        for index, text in enumerate(self.service.spec.load_balancer_source_ranges):
+            network = read_network(text)
+            if network is None:
+                self._complain(f"spec.loadBalancerSourceRanges[{index}]", f"{text[:80]!r} is not a CIDR")
+            elif family_of(network) is family:
+                found.append(network)
+        return () if any(network.prefixlen == 0 for network in found) else tuple(dict.fromkeys(found))
+
+    def _complain(self, path: str, message: str) -> None:
+        complaint = Complaint("Service", self.service.key[:200], path, message)
+        if complaint not in self.complaints:
+            self.complaints.append(complaint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What the ports of one Service have in common in one family."""
+
+    external_ips: tuple[IPAddress, ...]
+    load_balancer_ips: tuple[IPAddress, ...]
+    source_ranges: tuple[IPNetwork, ...]
+    affinity_seconds: int | None
+    external_local: bool
+    internal_local: bool
+    health_check_port: int | None
+
+    def of_port(self, key: PortKey, *, cluster_ip: IPAddress, port: ServicePortObject) -> ServicePort:
+        return ServicePort(
+            key=key,
+            cluster_ip=cluster_ip,
+            port=port.port,
+            node_port=port.node_port,
+            external_ips=self.external_ips,
+            load_balancer_ips=self.load_balancer_ips,
+            source_ranges=self.source_ranges,
+            affinity_seconds=self.affinity_seconds,
+            external_local=self.external_local,
+            internal_local=self.internal_local,
+            health_check_port=self.health_check_port,
+        )
+
+
+def service_name(service: Service) -> ServiceName:
+    """The Service's name; an object out of a file without a namespace is in `default`."""
+    return ServiceName(service.metadata.namespace or "default", service.metadata.name)
+
+
+_PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
+
+
+def _affinity_seconds(service: Service) -> int | None:
+    if service.spec.session_affinity != "ClientIP":
+        return None
+    config = service.spec.session_affinity_config
+    given = config.client_ip.timeout_seconds if config and config.client_ip else None
+    return given or DEFAULT_AFFINITY_SECONDS
+
+
+def _is_external_policy_local(service: Service) -> bool:
+    """The policy counts only where there is something external: a node port, a load balancer, external addresses."""
+    spec = service.spec
+    if spec.external_traffic_policy is not TrafficPolicy.LOCAL:
+        return False
+    return spec.type in {ServiceType.NODE_PORT, ServiceType.LOAD_BALANCER} or bool(spec.external_ips)
+
+
+def _health_check_port(service: Service) -> int | None:
+    spec = service.spec
+    wanted = spec.type is ServiceType.LOAD_BALANCER and spec.external_traffic_policy is TrafficPolicy.LOCAL
+    return spec.health_check_node_port if wanted else None

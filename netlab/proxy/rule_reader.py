@@ -1,0 +1,165 @@
+"""One rule out of the words of iptables-save(8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
+
+from netlab.model.rules import (
+    Conntrack,
+    ConntrackState,
+    Dnat,
+    Jump,
+    Mark,
+    Masquerade,
+    Protocol,
+    Recent,
+    Reject,
+    Rule,
+    SetMark,
+    Target,
+    Verdict,
+    held_probability,
+)
+from netlab.proxy.save_text import REJECT_WITH, WHOLE_ADDRESS
+
+_KNOWN_MATCHES = frozenset({"comment", "conntrack", "mark", "addrtype", "statistic", "recent", "tcp", "udp", "sctp"})
+_ADDRESS_AND_PORT = re.compile(r"\[?([0-9A-Fa-f.:]+?)\]?:(\d+)")
+
+
+def read_rule(words: Iterable[str], *, chains: Collection[str]) -> Rule:
+    """The rule that these words say, those after `-A CHAIN`. `chains` are the table's, to tell a jump from a target."""
+    return _RuleReader(list(words), chains).rule()
+
+
+@dataclass(slots=True)
+class _RuleReader:
+    words: list[str]
+    chains: Collection[str]
+    position: int = 0
+    found: Rule = field(default_factory=Rule)
+    extra: list[str] = field(default_factory=list)
+
+    def rule(self) -> Rule:
+        while self.position < len(self.words):
+            start = self.position
+            option = f"! {self._next()}" if self._take("!") else self._next()
+            if not self._read(option):
+                self.extra.append(self.words[start])
+                self.position = start + 1
+        return replace(self.found, extra=tuple(self.extra)) if self.extra else self.found
+
+    def _next(self) -> str:
+        """The next word; past the end an empty one, which no option accepts."""
+        self.position += 1
+        return self.words[self.position - 1] if self.position <= len(self.words) else ""
+
+    def _take(self, word: str) -> bool:
+        if self.position < len(self.words) and self.words[self.position] == word:
+            self.position += 1
+            return True
+        return False
+
+    def _read(self, option: str) -> bool:
+        """Take in one option and its value; False for what `Rule` cannot say."""
+        if option == "-m":
+            match = self._next()
+            return self._read_recent() if match == "recent" else match in _KNOWN_MATCHES
+        if option == "-j":
+            return self._read_target(self._next())
+        if option not in _OPTIONS:
+            return False
+        try:
+            self.found = _OPTIONS[option](self.found, self._next())
+        except ValueError:
+            return False
+        return True
+
+    def _read_recent(self) -> bool:
+        """`-m recent` has many words and is said in one of two ways; any other is not ours."""
+        seconds = ""
+        if not self._take("--set"):
+            seconds = self._next() if self._take("--rcheck") and self._take("--seconds") else ""
+            if not seconds.isdecimal() or not self._take("--reap"):
+                return False
+        name = self._next() if self._take("--name") else ""
+        whole = self._take("--mask") and self._next() in WHOLE_ADDRESS.values() and self._take("--rsource")
+        if name and whole:
+            self.found = replace(self.found, recent=Recent(name, int(seconds) if seconds else None))
+        return bool(name and whole)
+
+    def _read_target(self, name: str) -> bool:
+        target = Jump(name) if name in self.chains else self._own_target(name)
+        if target is not None:
+            self.found = replace(self.found, target=target)
+        return target is not None
+
+    def _own_target(self, name: str) -> Target | None:
+        match name:
+            case "ACCEPT" | "DROP" | "RETURN":
+                return Verdict(name)
+            case "MASQUERADE":
+                return Masquerade(random_fully=self._take("--random-fully"))
+            case "REJECT" if self._take("--reject-with") and self._next() in REJECT_WITH.values():
+                return Reject()
+            case "MARK" if self._take("--set-xmark"):
+                return SetMark(*_value_and_mask(self._next()))
+            case "DNAT" if self._take("--to-destination") and (to := _ADDRESS_AND_PORT.fullmatch(self._next())):
+                return Dnat(ip_address(to[1]), int(to[2]))
+            case _:
+                return None
+
+
+def _value_and_mask(text: str) -> tuple[int, int]:
+    value, _, mask = text.partition("/")
+    return int(value, 16), int(mask or "0xffffffff", 16)
+
+
+def _states(text: str) -> frozenset[ConntrackState]:
+    return frozenset(map(ConntrackState, text.split(",")))
+
+
+def _only(value: str, wanted: str) -> None:
+    if value != wanted:
+        raise ValueError(value)
+
+
+def _source_local(rule: Rule, value: str) -> Rule:
+    _only(value, "LOCAL")
+    return replace(rule, source_local=True)
+
+
+def _destination_local(rule: Rule, value: str) -> Rule:
+    _only(value, "LOCAL")
+    return replace(rule, destination_local=True)
+
+
+def _mode(rule: Rule, value: str) -> Rule:
+    _only(value, "random")
+    return rule
+
+
+_OPTIONS: dict[str, Callable[[Rule, str], Rule]] = {
+    "-s": lambda rule, value: replace(rule, source=ip_network(value)),
+    "! -s": lambda rule, value: replace(rule, source=ip_network(value), source_inverted=True),
+    "-d": lambda rule, value: replace(rule, destination=ip_network(value)),
+    "! -d": lambda rule, value: replace(rule, destination=ip_network(value), destination_inverted=True),
+    "-i": lambda rule, value: replace(rule, in_interface=value),
+    "! -i": lambda rule, value: replace(rule, in_interface=value, in_interface_inverted=True),
+    "-o": lambda rule, value: replace(rule, out_interface=value),
+    "-p": lambda rule, value: replace(rule, protocol=Protocol(value)),
+    "--dport": lambda rule, value: replace(rule, destination_port=int(value)),
+    "--comment": lambda rule, value: replace(rule, comment=value),
+    "--ctstate": lambda rule, value: replace(rule, conntrack=Conntrack(_states(value))),
+    "! --ctstate": lambda rule, value: replace(rule, conntrack=Conntrack(_states(value), inverted=True)),
+    "--mark": lambda rule, value: replace(rule, mark=Mark(*_value_and_mask(value))),
+    "! --mark": lambda rule, value: replace(rule, mark=Mark(*_value_and_mask(value), inverted=True)),
+    "--src-type": _source_local,
+    "! --src-type": lambda rule, value: replace(_source_local(rule, value), source_local=False),
+    "--dst-type": _destination_local,
+    "! --dst-type": lambda rule, value: replace(_destination_local(rule, value), destination_local=False),
+    "--mode": _mode,
+    "--probability": lambda rule, value: replace(rule, statistic=held_probability(float(value))),
+}

@@ -1,0 +1,123 @@
+"""Endpoints as a proxy sees them, out of EndpointSlices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice
+from netlab.model.objects import Endpoint as EndpointObject
+from netlab.model.rules import Family, IPAddress, Protocol
+from netlab.proxy.addresses import family_of, read_address, special, with_port
+from netlab.proxy.complaints import Complaint
+from netlab.proxy.ports import ServiceName
+
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+"""On an EndpointSlice: no proxy uses it, whatever the value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One address and port behind a Service port. `name` is both, as kube-proxy writes and sorts them."""
+
+    address: IPAddress
+    port: int
+    name: str
+    local: bool
+    """Whether it runs on the node that the rules are for. One without nodeName runs nowhere."""
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+    zones: frozenset[str] = frozenset()
+    """Zones that this endpoint is meant for, by its hints."""
+    nodes: frozenset[str] = frozenset()
+
+
+PortOfSlice = tuple[str, Protocol]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceEndpoints:
+    """One EndpointSlice, checked: its endpoints by port name and protocol, each sorted by name."""
+
+    service: ServiceName
+    family: Family
+    by_port: Mapping[PortOfSlice, tuple[Endpoint, ...]]
+
+
+@dataclass(slots=True)
+class SliceReader:
+    """Reads one EndpointSlice for the node of that name; endpoints that cannot be served go to `complaints`."""
+
+    slice: EndpointSlice
+    node_name: str
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def endpoints(self) -> SliceEndpoints | None:
+        """The slice's endpoints; None for a slice that no proxy uses."""
+        metadata = self.slice.metadata
+        service = metadata.labels.get(SERVICE_NAME_LABEL)
+        if HEADLESS_LABEL in metadata.labels or not service or self.slice.address_type == "FQDN":
+            return None
+        family = Family(self.slice.address_type)
+        hosts = tuple(self._hosts(family))
+        by_port: dict[PortOfSlice, tuple[Endpoint, ...]] = {}
+        for port in self.slice.ports:
+            if port.port:
+                key = (port.name or "", _PROTOCOLS[port.protocol])
+                by_port[key] = merged((by_port.get(key, ()), self._endpoints_of(port.port, hosts)))
+        return SliceEndpoints(ServiceName(metadata.namespace or "default", service), family, by_port)
+
+    def _hosts(self, family: Family) -> Iterator[tuple[IPAddress, EndpointObject]]:
+        """Each endpoint with its first address: the others are not used, as the API says."""
+        for index, endpoint in enumerate(self.slice.endpoints):
+            text = endpoint.addresses[0] if endpoint.addresses else ""
+            address = read_address(text)
+            if address is None:
+                reason = "is not an IP address"
+            elif family_of(address) is not family:
+                reason = f"is not an {family} address"
+            else:
+                reason = special(address)
+            if address is None or reason:
+                self._complain(f"endpoints[{index}].addresses[0]", f"{text[:80]!r} {reason}")
+            else:
+                yield address, endpoint
+
+    def _endpoints_of(self, port: int, hosts: Iterable[tuple[IPAddress, EndpointObject]]) -> tuple[Endpoint, ...]:
+        return tuple(self._endpoint(address, port=port, given=given) for address, given in hosts)
+
+    def _endpoint(self, address: IPAddress, *, port: int, given: EndpointObject) -> Endpoint:
+        conditions, hints = given.conditions, given.hints
+        return Endpoint(
+            address=address,
+            port=port,
+            name=with_port(address, port),
+            local=given.node_name == self.node_name,
+            ready=conditions.ready is not False,
+            serving=conditions.serving is not False,
+            terminating=bool(conditions.terminating),
+            zones=frozenset(zone.name for zone in hints.for_zones) if hints else frozenset(),
+            nodes=frozenset(node.name for node in hints.for_nodes) if hints else frozenset(),
+        )
+
+    def _complain(self, path: str, message: str) -> None:
+        self.complaints.append(Complaint("EndpointSlice", self.slice.key[:200], path, message))
+
+
+_PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
+
+
+def merged(groups: Iterable[tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:
+    """All of them sorted by name, the same address and port once.
+
+    While an endpoint moves from one slice to another both hold it, perhaps in different states: the one on this node
+    wins, then the one that is ready.
+    """
+    found: dict[str, Endpoint] = {}
+    for group in groups:
+        for endpoint in group:
+            known = found.get(endpoint.name)
+            if known is None or (endpoint.local, endpoint.ready) > (known.local, known.ready):
+                found[endpoint.name] = endpoint
+    return tuple([found[name] for name in sorted(found)])
