@@ -1,0 +1,118 @@
+"""The API server as a process: HTTP on the lab's unix socket until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from netlab.api.cluster import Cluster
+from netlab.api.handlers import CLUSTER, handle
+from netlab.api.statuses import Refusal, no_such_resource
+from netlab.api.store import Store
+from netlab.model.paths import LabPaths
+from netlab.model.topology import Topology
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT = 3 * 1024 * 1024
+"""Bytes of a request's body, as in Kubernetes."""
+VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.0+netlab"}
+STOP = web.AppKey("STOP", asyncio.Event)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def run(paths: LabPaths, topology: Topology | None) -> None:
+    """Serve the lab's objects until SIGTERM or SIGINT; `topology`, where given, is applied first."""
+    asyncio.run(_run(paths, topology))
+
+
+async def _run(paths: LabPaths, topology: Topology | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    store = Store(paths.database)
+    async with serving(Cluster(store), paths.api_socket, stop=stop):
+        log.info("serving on %s, resourceVersion %d", paths.api_socket, store.version)
+        await stop.wait()
+    store.close()
+    log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def serving(cluster: Cluster, path: Path, *, stop: asyncio.Event | None = None) -> AsyncIterator[None]:
+    """Serve a cluster on a unix socket that its owner alone can open. `stop` is set where it cannot go on."""
+    runner = web.AppRunner(
+        application(cluster, stop or asyncio.Event()), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, _listen(path)).start()
+        yield
+    finally:
+        await runner.cleanup()
+        path.unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket with mode 0600 from its first moment, in place of what a dead server left there."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.setblocking(False)
+    return listener
+
+
+def application(cluster: Cluster, stop: asyncio.Event) -> web.Application:
+    """The routes."""
+    app = web.Application(middlewares=[_refusals], client_max_size=BODY_LIMIT)
+    app[CLUSTER], app[STOP] = cluster, stop
+    app.router.add_get("/version", _version)
+    for path in ("/healthz", "/livez", "/readyz"):
+        app.router.add_get(path, _healthy)
+    app.router.add_route("*", "/{path:.*}", handle)
+    return app
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What goes wrong, as a Status object."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return _refused(refusal)
+    except web.HTTPRequestEntityTooLarge:
+        message = f"Request entity too large: limit is {BODY_LIMIT}"
+        return _refused(Refusal(413, "RequestEntityTooLarge", message))
+    except web.HTTPNotFound:
+        return _refused(no_such_resource())
+    except sqlite3.Error as error:
+        log.error("the database cannot be written, stopping: %s", error)
+        request.app[STOP].set()
+        return _refused(Refusal(500, "InternalError", f"Internal error occurred: the database: {error}"))
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    return web.Response(body=refusal.body().encode(), status=refusal.status, content_type="application/json")
+
+
+async def _version(_request: web.Request) -> web.Response:
+    return web.Response(text=json.dumps(VERSION), content_type="application/json")
+
+
+async def _healthy(_request: web.Request) -> web.Response:
+    return web.Response(text="ok")
