@@ -6,9 +6,10 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from pydantic.alias_generators import to_camel
 
+from netlab.errors import Problem
 from netlab.model.objects import KubernetesObject
 
 Cidr = IPv4Network | IPv6Network
@@ -118,4 +119,6 @@ class LabFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     topology: Topology
-    objects: tuple[KubernetesObject, ...] = ()
+    objects: tuple[SerializeAsAny[KubernetesObject], ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    """What is allowed and probably not meant."""
