@@ -55,6 +55,7 @@ class ChangeTracker:
         self._touched: set[ServiceName] = set()
         self._ports: dict[PortKey, ServicePort] = {}
         self._endpoints: dict[PortKey, tuple[Endpoint, ...]] = {}
+        self._endpoint_totals = dict.fromkeys(Family, 0)
         self._keys: dict[ServiceName, tuple[PortKey, ...]] = {}
         self._frontends = UdpFrontends()
         self._complaints: dict[tuple[str, str], tuple[Complaint, ...]] = {}
@@ -160,7 +161,7 @@ class ChangeTracker:
         changed = [key for key in self._keys.get(name, ()) if key not in ports]
         for key in changed:
             self._frontends.remove(self._ports.pop(key))
-            del self._endpoints[key]
+            self._endpoint_totals[key.family] -= len(self._endpoints.pop(key))
         for key, port in ports.items():
             if self._settle_port(port):
                 changed.append(key)
@@ -177,6 +178,7 @@ class ChangeTracker:
             if before == port and self._endpoints[key] == endpoints:
                 return False
             self._frontends.remove(before)
+        self._endpoint_totals[key.family] += len(endpoints) - len(self._endpoints.get(key, ()))
         self._ports[key] = port
         self._endpoints[key] = endpoints
         self._frontends.add(port, endpoints)
@@ -211,8 +213,8 @@ class ChangeTracker:
         return self._endpoints.get(key, ())
 
     def endpoint_total(self, family: Family) -> int:
-        """Endpoints of all ports of the family together; over 1000 of them kube-proxy leaves comments out."""
-        return sum(len(found) for key, found in self._endpoints.items() if key.family is family)
+        """Endpoints of all ports of the family together, in any state; kube-proxy leaves comments out over 1000."""
+        return self._endpoint_totals[family]
 
     @property
     def complaints(self) -> tuple[Complaint, ...]:

@@ -8,13 +8,13 @@ nat KUBE-SERVICES ──────> KUBE-SVC or KUBE-SVL ──> KUBE-SEP (one
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from netlab.model.rules import (
     Chain,
     Dnat,
-    IPAddress,
+    IPNetwork,
     Jump,
     Protocol,
     Recent,
@@ -55,7 +55,7 @@ def spell_service(route: Route, *, comments: bool) -> ServiceRules:
 class _Speller:
     """The words that the rules of one Route share, and a method a chain."""
 
-    __slots__ = ("chain", "comments", "names", "port", "protocol", "route", "text")
+    __slots__ = ("chain", "cluster_ip", "comments", "jumps", "port", "protocol", "route", "text")
 
     def __init__(self, route: Route, *, comments: bool) -> None:
         self.route = route
@@ -64,20 +64,21 @@ class _Speller:
         self.text = str(route.key)
         self.chain: ChainNames = chain_names(route.key)
         self.comments = comments
-        self.names: dict[str, str] = {
-            endpoint.name: endpoint_chain(self.text, self.protocol, endpoint.name) for endpoint in route.reachable
+        self.cluster_ip = host_network(self.port.cluster_ip)
+        self.jumps: dict[str, Jump] = {
+            endpoint.name: Jump(endpoint_chain(self.text, self.protocol, endpoint.name)) for endpoint in route.reachable
         }
 
     def rules(self) -> ServiceRules:
         health = tuple(self._health_check())
         if self.route.refused:
             return ServiceRules(
-                filter_services=(self._blocked(self.port.cluster_ip, self.route.internal),),
+                filter_services=(self._blocked(self.cluster_ip, self.route.internal),),
                 filter_external=tuple(self._blocked_outside()) if self.port.externally_accessible else (),
                 filter_nodeports=health,
             )
         internal = self.route.internal
-        blocked = () if self._leads_on(internal) else (self._blocked(self.port.cluster_ip, internal),)
+        blocked = () if self._leads_on(internal) else (self._blocked(self.cluster_ip, internal),)
         if not self.port.externally_accessible:
             return ServiceRules(
                 chains=tuple(self._chains()), nat_services=tuple(self._cluster_ip()), filter_services=blocked
@@ -101,9 +102,9 @@ class _Speller:
 
     # --- lines in shared chains
 
-    def _to(self, address: IPAddress, what: str, target: Target) -> Rule:
+    def _to(self, address: IPNetwork, what: str, target: Target) -> Rule:
         return Rule(
-            destination=host_network(address),
+            destination=address,
             protocol=self.protocol,
             destination_port=self.port.port,
             comment=f"{self.text} {what}",
@@ -112,15 +113,15 @@ class _Speller:
 
     def _cluster_ip(self) -> Iterator[Rule]:
         if self._leads_on(self.route.internal):
-            yield self._to(self.port.cluster_ip, "cluster IP", Jump(self._policy_chain(self.route.internal)))
+            yield self._to(self.cluster_ip, "cluster IP", Jump(self._policy_chain(self.route.internal)))
 
     def _external_addresses(self) -> Iterator[Rule]:
         external = Jump(self.chain.external)
         for address in self.port.external_ips:
-            yield self._to(address, "external IP", external)
+            yield self._to(host_network(address), "external IP", external)
         balanced = external if self.route.allowed_sources is None else Jump(self.chain.firewall)
         for address in self.port.load_balancer_ips:
-            yield self._to(address, "loadbalancer IP", balanced)
+            yield self._to(host_network(address), "loadbalancer IP", balanced)
 
     def _node_port(self) -> Iterator[Rule]:
         if self.port.node_port:
@@ -136,13 +137,13 @@ class _Speller:
             return "has no endpoints", _REJECT
         return "has no local endpoints", Verdict.DROP
 
-    def _blocked(self, address: IPAddress, fate: Fate) -> Rule:
+    def _blocked(self, address: IPNetwork, fate: Fate) -> Rule:
         why, target = self._why_blocked(fate)
         return self._to(address, why, target)
 
     def _blocked_outside(self) -> Iterator[Rule]:
         for address in (*self.port.external_ips, *self.port.load_balancer_ips):
-            yield self._blocked(address, self.route.external)
+            yield self._blocked(host_network(address), self.route.external)
         if self.port.node_port:
             why, target = self._why_blocked(self.route.external)
             yield Rule(
@@ -156,7 +157,7 @@ class _Speller:
     def _behind_firewall(self) -> Iterator[Rule]:
         if self.route.allowed_sources is not None:
             for address in self.port.load_balancer_ips:
-                yield self._to(address, f"traffic not accepted by {self.chain.firewall}", Verdict.DROP)
+                yield self._to(host_network(address), f"traffic not accepted by {self.chain.firewall}", Verdict.DROP)
 
     def _health_check(self) -> Iterator[Rule]:
         if self.port.health_check_port:
@@ -179,7 +180,7 @@ class _Speller:
             if endpoints:
                 yield Chain(self._policy_chain(fate), tuple(self._policy_rules(fate, endpoints)))
         for endpoint in route.reachable:
-            yield Chain(self.names[endpoint.name], self._endpoint_rules(endpoint))
+            yield Chain(self.jumps[endpoint.name].chain, self._endpoint_rules(endpoint))
 
     def _external_chain(self) -> Iterator[Rule]:
         what, external = f"{self.text} external destinations", self.route.external
@@ -194,8 +195,9 @@ class _Speller:
         """Pods and the node go to any endpoint, as if they had gone out to a load balancer and come back in."""
         everywhere = Jump(self.chain.cluster)
         if self.route.local_traffic:
-            pods = Rule(comment=f"pod traffic for {what}", target=everywhere)
-            yield _from_local(pods, self.route.local_traffic, inverted=False)
+            network, interface = _origin(self.route.local_traffic)
+            comment = f"pod traffic for {what}"
+            yield Rule(source=network, in_interface=interface, comment=comment, target=everywhere)
         yield Rule(comment=f"masquerade LOCAL traffic for {what}", source_local=True, target=_MASQUERADE)
         yield Rule(comment=f"route LOCAL traffic for {what}", source_local=True, target=everywhere)
 
@@ -213,31 +215,39 @@ class _Speller:
             yield from self._returning_clients(endpoints, seconds=self.port.affinity_seconds)
         left = len(endpoints)
         for endpoint in endpoints:
-            chain = self.names[endpoint.name]
             yield Rule(
                 comment=f"{self.text} -> {endpoint.name}" if self.comments else None,
                 statistic=one_in(left) if left > 1 else None,
-                target=Jump(chain),
+                target=self.jumps[endpoint.name],
             )
             left -= 1
 
     def _masquerade_clients(self) -> Iterator[Rule]:
-        route = self.route
-        if route.masquerade_internal is MasqueradeClients.NONE:
+        """Masquerade clients of the ClusterIP, all or those that are no Pods of the cluster."""
+        if self.route.masquerade_internal is MasqueradeClients.NONE:
             return
-        everybody = self._to(self.port.cluster_ip, "cluster IP", _MASQUERADE)
-        if route.masquerade_internal is MasqueradeClients.ALL or route.local_traffic is None:
-            yield everybody
-        else:
-            yield _from_local(everybody, route.local_traffic, inverted=True)
+        network, interface = None, None
+        if self.route.masquerade_internal is MasqueradeClients.OUTSIDERS and self.route.local_traffic:
+            network, interface = _origin(self.route.local_traffic)
+        yield Rule(
+            source=network,
+            source_inverted=network is not None,
+            destination=self.cluster_ip,
+            protocol=self.protocol,
+            in_interface=interface,
+            in_interface_inverted=interface is not None,
+            destination_port=self.port.port,
+            comment=f"{self.text} cluster IP",
+            target=_MASQUERADE,
+        )
 
     def _returning_clients(self, endpoints: tuple[Endpoint, ...], *, seconds: int) -> Iterator[Rule]:
         for endpoint in endpoints:
-            chain = self.names[endpoint.name]
+            jump = self.jumps[endpoint.name]
             yield Rule(
                 comment=f"{self.text} -> {endpoint.name}" if self.comments else None,
-                recent=Recent(chain, check_seconds=seconds),
-                target=Jump(chain),
+                recent=Recent(jump.chain, check_seconds=seconds),
+                target=jump,
             )
 
     def _endpoint_rules(self, endpoint: Endpoint) -> tuple[Rule, Rule]:
@@ -248,18 +258,17 @@ class _Speller:
         translate = Rule(
             protocol=self.protocol,
             comment=comment,
-            recent=Recent(self.names[endpoint.name]) if sticky else None,
+            recent=Recent(self.jumps[endpoint.name].chain) if sticky else None,
             target=Dnat(endpoint.address, endpoint.port),
         )
         return hairpin, translate
 
 
-def _from_local(rule: Rule, local: LocalTraffic, *, inverted: bool) -> Rule:
-    """The rule for the cluster's own Pods only, or for all but them."""
+def _origin(local: LocalTraffic) -> tuple[IPNetwork | None, str | None]:
+    """The network or the interface that local traffic comes from."""
     if isinstance(local, FromNetwork):
-        return replace(rule, source=local.network, source_inverted=inverted)
-    name = f"{local.name}+" if local.prefix else local.name
-    return replace(rule, in_interface=name, in_interface_inverted=inverted)
+        return local.network, None
+    return None, f"{local.name}+" if local.prefix else local.name
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network
 
 from netlab.model.rules import (
@@ -74,7 +76,8 @@ class Spelling:
         self._comments = endpoint_total <= COMMENTS_UP_TO
         self._routes = {key: route for key, route in routes.items() if key.family is self._family}
         comments = self._comments
-        self._services = {key: spell_service(route, comments=comments) for key, route in self._routes.items()}
+        with _collector_resting():
+            self._services = {key: spell_service(route, comments=comments) for key, route in self._routes.items()}
 
     def update(self, changed: Mapping[PortKey, Route | None], *, endpoint_total: int) -> tuple[TablePatch, ...]:
         """Take in the Routes that changed (None: the port is gone); the least that must change in the tables.
@@ -149,6 +152,18 @@ class Spelling:
         return (
             Rule(destination=loopback, destination_inverted=True, comment=_LAST, destination_local=True, target=target),
         )
+
+
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """Spelling makes many objects and no garbage: walking them again and again would take as long as making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _patches(differences: list[tuple[ServiceRules, ServiceRules]], *, family: Family) -> tuple[TablePatch, ...]:
