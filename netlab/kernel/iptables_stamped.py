@@ -1,0 +1,141 @@
+"""A table's rules as bytes, with the values that they came from, to compare and to complain with."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netlab.errors import KernelError
+from netlab.kernel.iptables_handle import HERE
+from netlab.kernel.iptables_stamper import Stamper, stamper
+from netlab.model.rules import Chain, Family, Hook, Rule, TablePatch
+
+UNFIT = (ValueError, IndexError, struct.error)
+"""What stamping raises for a value that does not fit its place."""
+
+
+class RuleRefused(KernelError):
+    """A rule that this kernel or libxtables does not take. Nothing was changed."""
+
+    def __init__(self, *, table: str, chain: str, rule: Rule, number: int, detail: str = "") -> None:
+        super().__init__(f"write a rule of {table} {chain}", HERE, number, detail or str(rule))
+        self.table = table
+        self.chain = chain
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A rule at its place, and its bytes."""
+
+    chain: str
+    rule: Rule
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StampedChain:
+    """A chain of ours, whole."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    entries: list[bytes]
+
+    def lines(self) -> list[Line]:
+        return [Line(self.name, rule, entry) for rule, entry in zip(self.rules, self.entries, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class StampedEdit:
+    """A change inside a chain: bytes and mask of each rule that goes, and what is inserted at the top."""
+
+    chain: str
+    removed: list[tuple[bytes, bytes]]
+    added: StampedChain
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """All that is to be written into one table."""
+
+    stamper: Stamper
+    chains: list[StampedChain]
+    hooks: list[Line]
+    edits: list[StampedEdit]
+
+    def lines(self) -> list[Line]:
+        """Every rule, the hooks first: where a rule may stand depends on the hooks that lead to it."""
+        parts = [*self.chains, *(edit.added for edit in self.edits)]
+        return [*self.hooks, *(line for part in parts for line in part.lines())]
+
+
+def stamp_table(family: Family, table: str, *, chains: Sequence[Chain] = (), hooks: Sequence[Hook] = ()) -> Stamped:
+    """The bytes of whole chains and of hooks; RuleRefused for a rule that cannot be said."""
+    ours = stamper(family)
+    hooked = [Chain(hook.chain, (hook.rule,)) for hook in hooks]
+    try:
+        return _stamp(ours, table, chains, hooked)
+    except KeyError:  # a shape met for the first time: learn all of them together, by one process
+        _learn(ours, table, [*chains, *hooked])
+        return _stamp(ours, table, chains, hooked)
+
+
+def stamp_patch(patch: TablePatch) -> Stamped:
+    """The bytes of a patch; RuleRefused for a rule that cannot be said."""
+    ours = stamper(patch.family)
+    removed = [Chain(edit.chain, edit.removed) for edit in patch.edits]
+    added = [Chain(edit.chain, edit.added) for edit in patch.edits]
+    _learn(ours, patch.name, [*patch.chains, *removed, *added])
+    edits = [
+        StampedEdit(
+            old.name,
+            [(line.entry, ours.shape(line.rule).mask) for line in _stamped_chain(ours, patch.name, old).lines()],
+            _stamped_chain(ours, patch.name, new),
+        )
+        for old, new in zip(removed, added, strict=True)
+    ]
+    return Stamped(ours, [_stamped_chain(ours, patch.name, chain) for chain in patch.chains], [], edits)
+
+
+def _stamp(ours: Stamper, table: str, chains: Sequence[Chain], hooks: Sequence[Chain]) -> Stamped:
+    stamped = [_stamped_chain(ours, table, chain) for chain in chains]
+    hooked = [line for hook in hooks for line in _stamped_chain(ours, table, hook).lines()]
+    return Stamped(ours, stamped, hooked, [])
+
+
+def _stamped_chain(ours: Stamper, table: str, chain: Chain) -> StampedChain:
+    stamp = ours.stamp
+    try:
+        return StampedChain(chain.name, chain.rules, [stamp(rule) for rule in chain.rules])
+    except UNFIT:
+        for rule in chain.rules:
+            _check(ours, table, chain.name, rule)
+        raise
+
+
+def _check(ours: Stamper, table: str, chain: str, rule: Rule) -> None:
+    try:
+        ours.stamp(rule)
+    except UNFIT as error:
+        raise RuleRefused(table=table, chain=chain, rule=rule, number=errno.EINVAL, detail=str(error)) from error
+
+
+def _learn(ours: Stamper, table: str, chains: Sequence[Chain]) -> None:
+    """Compile all shapes at once; where that fails, one by one, to name the rule."""
+    try:
+        ours.learn(rule for chain in chains for rule in chain.rules)
+    except KernelError:
+        for chain in chains:
+            for rule in chain.rules:
+                _learn_one(ours, table, chain.name, rule)
+        raise
+
+
+def _learn_one(ours: Stamper, table: str, chain: str, rule: Rule) -> None:
+    try:
+        ours.learn((rule,))
+    except KernelError as error:
+        number, detail = error.number, str(error)
+        raise RuleRefused(table=table, chain=chain, rule=rule, number=number, detail=detail) from error
