@@ -8,13 +8,14 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import aiohttp
 
 from netlab.api.encoding import Json, encode
 from netlab.api.events import LineBuffer, WatchEvent, check_answer, read_answer, read_event, read_list
 from netlab.api.journal import EventType
+from netlab.api.reflector import Reflection
 from netlab.api.registry import collection_path, object_path
 from netlab.errors import ApiError
 from netlab.model.objects import KubernetesObject
@@ -128,7 +129,7 @@ class ApiClient:
         A lost connection is taken up where it was lost, with growing pauses of up to a second. Where the server has
         forgotten what came after, the objects are listed again, and the difference comes as ADDED, MODIFIED, DELETED.
         """
-        reflection: _Reflection[K] = _Reflection()
+        reflection: Reflection[K] = Reflection()
         pause, version = FIRST_RETRY_SECONDS, ""
         while True:
             try:
@@ -164,40 +165,6 @@ class ApiClient:
         headers = {"Content-Type": kind} if body is not None else {}
         async with self._session.request(method, path, data=body, params=query, headers=headers) as response:
             return check_answer(response.status, await response.read())
-
-
-class _Reflection(Generic[K]):
-    """What a reflecting client knows, so that a second list can be told as changes."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, K] = {}
-        self._synced = False
-
-    def note(self, event: WatchEvent[K]) -> None:
-        if event.object is None:
-            return
-        if event.type is EventType.DELETED:
-            self._known.pop(event.object.key, None)
-        else:
-            self._known[event.object.key] = event.object
-
-    def relisted(self, objects: tuple[K, ...], version: str) -> tuple[WatchEvent[K], ...]:
-        events: list[WatchEvent[K]] = []
-        listed = {value.key: value for value in objects}
-        for key, gone in self._known.items():
-            if key not in listed or listed[key].metadata.uid != gone.metadata.uid:
-                events.append(WatchEvent(EventType.DELETED, gone, version))
-        for key, value in listed.items():
-            before = self._known.get(key)
-            if before is None or before.metadata.uid != value.metadata.uid:
-                events.append(WatchEvent(EventType.ADDED, value, version))
-            elif before.metadata.resource_version != value.metadata.resource_version:
-                events.append(WatchEvent(EventType.MODIFIED, value, version))
-        self._known = listed
-        if not self._synced:
-            self._synced = True
-            events.append(WatchEvent(EventType.SYNCED, None, version))
-        return tuple(events)
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:

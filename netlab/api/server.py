@@ -20,7 +20,6 @@ from netlab.api.handlers import CLUSTER, handle
 from netlab.api.statuses import Refusal, no_such_resource
 from netlab.api.store import Store
 from netlab.model.paths import LabPaths
-from netlab.model.topology import Topology
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +30,22 @@ STOP = web.AppKey("STOP", asyncio.Event)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def run(paths: LabPaths, topology: Topology | None) -> None:
-    """Serve the lab's objects until SIGTERM or SIGINT; `topology`, where given, is applied first."""
-    asyncio.run(_run(paths, topology))
+def run(paths: LabPaths, listener: socket.socket | None = None) -> None:
+    """Serve the lab's objects until SIGTERM or SIGINT.
+
+    `listener` is a listening socket that outlives this process: clients of a server that died wait for the next one.
+    Without it the socket is made at `paths.api_socket`.
+    """
+    asyncio.run(_run(paths, listener))
 
 
-async def _run(paths: LabPaths, topology: Topology | None) -> None:
+async def _run(paths: LabPaths, listener: socket.socket | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     store = Store(paths.database)
-    async with serving(Cluster(store), paths.api_socket, stop=stop):
+    async with serving(Cluster(store), listener or listen(paths.api_socket), stop=stop):
         log.info("serving on %s, resourceVersion %d", paths.api_socket, store.version)
         await stop.wait()
     store.close()
@@ -50,21 +53,21 @@ async def _run(paths: LabPaths, topology: Topology | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(cluster: Cluster, path: Path, *, stop: asyncio.Event | None = None) -> AsyncIterator[None]:
-    """Serve a cluster on a unix socket that its owner alone can open. `stop` is set where it cannot go on."""
-    runner = web.AppRunner(
-        application(cluster, stop or asyncio.Event()), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-    )
+async def serving(
+    cluster: Cluster, listener: socket.socket, *, stop: asyncio.Event | None = None
+) -> AsyncIterator[None]:
+    """Serve a cluster on a listening socket, which is closed at the end. `stop` is set where it cannot go on."""
+    app = application(cluster, stop or asyncio.Event())
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.SockSite(runner, _listen(path)).start()
+        await web.SockSite(runner, listener).start()
         yield
     finally:
         await runner.cleanup()
-        path.unlink(missing_ok=True)
 
 
-def _listen(path: Path) -> socket.socket:
+def listen(path: Path) -> socket.socket:
     """A listening socket with mode 0600 from its first moment, in place of what a dead server left there."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -73,7 +76,6 @@ def _listen(path: Path) -> socket.socket:
         listener.bind(str(path))
     finally:
         os.umask(before)
-    listener.setblocking(False)
     return listener
 
 

@@ -17,7 +17,7 @@ import pytest
 from netlab.api.client import ApiClient
 from netlab.api.cluster import Cluster
 from netlab.api.journal import EventType
-from netlab.api.server import serving
+from netlab.api.server import listen, serving
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
 from netlab.api.watching import Watch
@@ -35,7 +35,7 @@ def a_pod(name: str, *, labels: dict[str, str] | None = None) -> Pod:
 @asynccontextmanager
 async def a_server(folder: Path, *, history: int = 10_000) -> AsyncIterator[ApiClient]:
     store = Store(folder / "objects.db", history=history)
-    async with serving(Cluster(store), folder / "api.sock"), ApiClient(folder / "api.sock") as client:
+    async with serving(Cluster(store), listen(folder / "api.sock")), ApiClient(folder / "api.sock") as client:
         yield client
     store.close()
 
