@@ -13,6 +13,7 @@ from netlab.model.objects import Node, Pod
 from netlab.model.rules import IPAddress, IPNetwork
 from netlab.model.state import Address, IPInterface, Loopback, Neighbour, Veth
 from netlab.model.topology import Cidr, Topology
+from netlab.plan.addresses import router_address
 
 WIRE = "eth0"
 """A machine's interface to the wire, and a Pod's to its node: what learners find in every real Pod."""
@@ -88,13 +89,12 @@ def node_station(node: Node, *, lab: str, wire: Sequence[Cidr]) -> Station:
 
 
 def external_stations(topology: Topology, *, lab: str) -> tuple[Station, ...]:
-    """The machines outside the cluster."""
-    given = _external_addresses(topology)
+    """The machines outside the cluster, as far as they have addresses (`plan.addresses.complete` gives them some)."""
     return tuple(
         Station(
             name=external.name,
             namespace=network_namespace(lab, Place(PlaceKind.EXTERNAL, external.name)),
-            addresses=_on_wire(given[external.name], wire=topology.spec.network.node_cidrs),
+            addresses=_on_wire(map(ip_address, external.addresses), wire=topology.spec.network.node_cidrs),
         )
         for external in topology.spec.externals
     )
@@ -115,7 +115,7 @@ def placed_pod(pod: Pod, *, lab: str) -> PlacedPod | None:
 
 def router_addresses(wire: Sequence[Cidr]) -> tuple[IPInterface, ...]:
     """The fabric's own addresses on the wire: the first of each range."""
-    return tuple(ip_interface(f"{cidr.network_address + 1}/{cidr.prefixlen}") for cidr in wire)
+    return tuple(ip_interface(f"{router_address(cidr)}/{cidr.prefixlen}") for cidr in wire)
 
 
 def wire_links(station: Station, *, fabric: str) -> tuple[Loopback, Veth]:
@@ -145,12 +145,3 @@ def _on_wire(addresses: Iterable[IPAddress], *, wire: Sequence[Cidr]) -> tuple[I
     return tuple(
         ip_interface(f"{address}/{cidr.prefixlen}") for address in addresses for cidr in wire if address in cidr
     )
-
-
-def _external_addresses(topology: Topology) -> dict[str, tuple[IPAddress, ...]]:
-    wire, behind = topology.spec.network.node_cidrs, len(topology.spec.nodes) + 2
-    return {
-        external.name: tuple(map(ip_address, external.addresses))
-        or tuple(cidr.network_address + behind + index for cidr in wire)
-        for index, external in enumerate(topology.spec.externals)
-    }
