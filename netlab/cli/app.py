@@ -1,0 +1,52 @@
+"""Every command, in the order of `netlab --help`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+from typer.core import TyperGroup
+
+from netlab.cli import faults, files, lifecycle, machine, objects, packets, places
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
+
+SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
+    "A lab's life": {"up": lifecycle.up, "down": lifecycle.down, "ls": lifecycle.ls, "status": lifecycle.status},
+    "Before it runs": {"validate": files.validate, "plan": files.plan},
+    "Its objects": {"get": objects.get, "apply": objects.apply, "delete": objects.delete, "scale": objects.scale},
+    "Inside it": {"exec": places.exec_, "shell": places.shell, "logs": places.logs},
+    "Its packets": {"probe": packets.probe, "check": packets.check},
+    "Its faults": {"break": faults.break_, "heal": faults.heal},
+    "This machine": {"doctor": machine.doctor, "version": machine.version, "completion": machine.completion},
+}
+WIDEST_NAME = max(len(name) for commands in SECTIONS.values() for name in commands)
+
+
+class Sections(TyperGroup):
+    """The list of commands, under the headings above."""
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Called by Typer for `--help`."""
+        limit = formatter.width - WIDEST_NAME - 6
+        for heading, commands in SECTIONS.items():
+            rows = [(name.ljust(WIDEST_NAME), self.commands[name].get_short_help_str(limit)) for name in commands]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+# Without rich's help pages: their import alone takes as long as everything else.
+app = typer.Typer(
+    cls=Sections,
+    help="The Kubernetes Service network on the kernel of this machine: real NAT rules, real packets, no cluster.",
+    epilog="Exit status: 0 done, 1 a check failed, 2 wrong usage or file, 3 this machine cannot, 4 no such thing.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for commands in SECTIONS.values():
+    for name, command in commands.items():
+        app.command(name)(command)

@@ -1,0 +1,43 @@
+"""doctor, version, completion: this machine and this program."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from netlab.cli.options import Format, Output
+from netlab.cli.output import emit
+
+
+def version(output: Output = Format.TABLE) -> None:
+    """Print the version of netlab."""
+    from netlab import __version__  # noqa: PLC0415
+
+    document = {"apiVersion": "netlab/v1", "kind": "Version", "version": __version__}
+    emit(document, output, lambda: f"netlab {__version__}\n")
+
+
+class Shell(StrEnum):
+    """Shells that can complete netlab's arguments."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def completion(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish")]) -> None:
+    """Print a completion script: source <(netlab completion bash)."""
+    from netlab.cli.main import COMPLETE, run  # noqa: PLC0415
+
+    os.environ[COMPLETE] = f"source_{shell.value}"
+    raise typer.Exit(run([]))
+
+
+def doctor(output: Output = Format.TABLE) -> None:
+    """Say what this machine can do and what it lacks.
+
+    Each thing is tried, in a namespace that goes away again.
+    """

@@ -1,0 +1,56 @@
+"""The entry point of `netlab`, and the only place where an error becomes an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.completion import get_completion_inspect_parameters
+
+from netlab.cli.app import app
+from netlab.cli.failures import last_resort, report, wants_json
+from netlab.errors import InvalidInput, NetlabError, Problem
+
+COMPLETE = "_NETLAB_COMPLETE"
+"""In the environment when a shell asks for completions, or for the script that makes it ask (`completion`)."""
+
+
+def main() -> None:
+    """Run the command line that this process was started with."""
+    sys.excepthook = last_resort
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; its exit status (netlab/errors.py says which error is which)."""
+    if COMPLETE in os.environ:
+        get_completion_inspect_parameters()  # makes Typer's shells known; Typer itself does it with its own options
+    try:
+        command = typer.main.get_command(app)
+        status = command.main([*arguments] or ["--help"], prog_name="netlab", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except NetlabError as error:
+        return _failed(error, arguments)
+    except typer.TyperException as error:
+        return _failed(_wrong_usage(error), arguments)
+    except OSError as error:
+        if os.environ.get("NETLAB_DEBUG"):
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        return _failed(NetlabError(f"{place}{error.strerror or error}"), arguments)
+    except typer.Abort:
+        return 1
+
+
+def _failed(error: NetlabError, arguments: Sequence[str]) -> int:
+    report(error, as_json=wants_json(arguments))
+    return error.exit_code
+
+
+def _wrong_usage(error: typer.TyperException) -> InvalidInput:
+    """Typer's words, and where to read on."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "netlab"
+    return InvalidInput([Problem("", 0, 0, "", error.format_message().replace("Value error, ", "").rstrip("."), f"{command} --help says more")])
