@@ -28,7 +28,7 @@ from netlab.model.rules import (
     Verdict,
 )
 from netlab.proxy.addresses import host_network
-from netlab.proxy.config import ProxyConfig
+from netlab.proxy.config import NodeFacts, ProxyConfig, nodeport_listeners
 from netlab.proxy.decide import Route
 from netlab.proxy.iptables import names
 from netlab.proxy.iptables.service import ServiceRules, spell_service
@@ -47,12 +47,13 @@ def spell(
     routes: Iterable[Route],
     *,
     config: ProxyConfig,
+    node: NodeFacts,
     family: Family,
     endpoint_total: int,
-    listeners: tuple[IPAddress, ...] | None = None,
+    local_addresses: tuple[IPAddress, ...] = (),
 ) -> tuple[Table, ...]:
     """The tables mangle, nat and filter of one family, whole. See `Spelling` for the arguments."""
-    spelling = Spelling(config=config, family=family, listeners=listeners)
+    spelling = Spelling(config=config, node=node, family=family, local_addresses=local_addresses)
     spelling.start({route.key: route for route in routes}, endpoint_total=endpoint_total)
     return spelling.tables()
 
@@ -60,13 +61,21 @@ def spell(
 class Spelling:
     """The rules of one family on one node, kept up to date Service port by Service port.
 
-    `listeners` are the addresses on which node ports answer, None for every local one (`config.nodeport_listeners`).
+    `local_addresses` are those that the machine has now: of them --nodeport-addresses chooses. A new set of them, or
+    new facts of the node, need a new Spelling.
     """
 
-    def __init__(self, *, config: ProxyConfig, family: Family, listeners: tuple[IPAddress, ...] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        config: ProxyConfig,
+        node: NodeFacts,
+        family: Family,
+        local_addresses: tuple[IPAddress, ...] = (),
+    ) -> None:
         self._config = config
         self._family = family
-        self._listeners = listeners
+        self._listeners = nodeport_listeners(config, node, local_addresses=local_addresses, family=family)
         self._comments = True
         self._routes: dict[PortKey, Route] = {}
         self._services: dict[PortKey, ServiceRules] = {}
