@@ -39,5 +39,14 @@ def completion(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish")])
 def doctor(output: Output = Format.TABLE) -> None:
     """Say what this machine can do and what it lacks.
 
-    Each thing is tried, in a namespace that goes away again.
+    Each thing is tried, in a namespace that goes away again. Exit status 3: something that every lab needs is missing.
     """
+    from netlab.cli.reports import machine_report  # noqa: PLC0415
+    from netlab.lab.examination import examine  # noqa: PLC0415
+
+    report = examine()
+    emit(
+        report.model_dump(mode="json", by_alias=True) | {"ready": report.ready}, output, lambda: machine_report(report)
+    )
+    if not report.ready:
+        raise typer.Exit(3)

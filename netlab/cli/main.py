@@ -53,4 +53,15 @@ def _wrong_usage(error: typer.TyperException) -> InvalidInput:
     """Typer's words, and where to read on."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "netlab"
-    return InvalidInput([Problem("", 0, 0, "", error.format_message().replace("Value error, ", "").rstrip("."), f"{command} --help says more")])
+    return InvalidInput(
+        [
+            Problem(
+                "",
+                0,
+                0,
+                "",
+                error.format_message().replace("Value error, ", "").rstrip("."),
+                f"{command} --help says more",
+            )
+        ]
+    )

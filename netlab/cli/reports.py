@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netlab.cli.output import columns
 from netlab.model.journey import CheckResult, Flow, ProbeResult
+from netlab.model.machine import Check, MachineReport
 from netlab.model.status import LabStatus, NodeStatus, PodRow, ServiceRow
 
 
@@ -87,3 +88,17 @@ def check_result(result: CheckResult) -> str:
 
 def _seen(observed: str, *, ok: bool) -> str:
     return "" if ok else f"\n         saw: {observed}"
+
+
+def machine_report(report: MachineReport) -> str:
+    """One line a thing that was tried, and whether a lab can run."""
+    lines = [_check(check) for check in report.checks]
+    who = "an ordinary user" if report.rootless else "root"
+    verdict = "a lab can run here" if report.ready else "no lab can run here"
+    return "\n".join([f"{report.kernel}, as {who}", *lines, f"{verdict}, started by {who}", ""])
+
+
+def _check(check: Check) -> str:
+    mark = "ok" if check.ok else "MISSING" if check.required else "not here"
+    why = ": ".join(filter(None, (check.detail, check.remedy)))
+    return f"{mark:<9}{check.name}" + (f" ({why})" if why else "")

@@ -1,0 +1,103 @@
+"""What the kernel and the tools of this machine can do, found by trying: a module list says nothing of built-in code.
+
+Everything here changes the network namespace that it runs in, which must be one to throw away.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from netlab.errors import KernelError, MissingCapability
+from netlab.kernel.iptables import require_tables
+from netlab.model.machine import Check
+from netlab.model.rules import Family
+
+ETH_P_ALL = 0x0003
+SYSTEM_PATH = "/usr/sbin:/sbin"
+FILES_FOR_A_HUNDRED_PODS = 4096
+LINKS = {
+    "veth pairs": ("v0 type veth peer name v1", "CONFIG_VETH"),
+    "bridges": ("br0 type bridge", "CONFIG_BRIDGE"),
+    "VXLAN (fabric: vxlan)": ("vx0 type vxlan id 1 dstport 4789 local 192.0.2.1", "CONFIG_VXLAN"),
+}
+OPTIONAL = "VXLAN (fabric: vxlan)"
+
+
+def try_everything() -> Iterator[Check]:
+    """Try each thing that a lab is made of, in the order of the packet's journey."""
+    yield _sysctls()
+    yield from _links()
+    yield from (_tables(family) for family in Family)
+    yield _packet_sockets()
+    yield _nft()
+    yield _open_files()
+
+
+def _links() -> Iterator[Check]:
+    ip = _program("ip")
+    if ip is None:
+        yield Check(name="ip(8)", ok=False, detail="not found", remedy="install the package iproute2")
+        return
+    for name, (arguments, option) in LINKS.items():
+        done = subprocess.run([ip, "link", "add", *arguments.split()], capture_output=True, text=True, check=False)
+        yield Check(
+            name=name,
+            ok=done.returncode == 0,
+            required=name != OPTIONAL,
+            detail=done.stderr.strip(),
+            remedy="" if done.returncode == 0 else f"use a kernel with {option}",
+        )
+
+
+def _tables(family: Family) -> Check:
+    """IPv6 is asked for by dual-stack labs alone."""
+    name, required = f"legacy iptables, {family}", family is Family.IPV4
+    try:
+        require_tables(family)
+    except MissingCapability as error:
+        return Check(name=name, ok=False, required=required, detail=error.capability, remedy=error.remedy)
+    except KernelError as error:
+        return Check(name=name, ok=False, required=required, detail=str(error))
+    return Check(name=name, ok=True, required=required)
+
+
+def _packet_sockets() -> Check:
+    name = "packet sockets (probe)"
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)).close()
+    except OSError as error:
+        return Check(name=name, ok=False, detail=str(error.strerror), remedy="CAP_NET_RAW and CONFIG_PACKET are needed")
+    return Check(name=name, ok=True)
+
+
+def _sysctls() -> Check:
+    name, file = "sysctls of a namespace", Path("/proc/sys/net/ipv4/ip_forward")
+    try:
+        file.write_text("1")
+    except OSError as error:
+        remedy = "a container needs /proc/sys writable (--privileged)"
+        return Check(name=name, ok=False, detail=f"{file}: {error.strerror}", remedy=remedy)
+    return Check(name=name, ok=True)
+
+
+def _nft() -> Check:
+    found = _program("nft")
+    remedy = "" if found else "install the package nftables"
+    return Check(name="nft(8) (mode: nftables)", ok=found is not None, required=False, remedy=remedy)
+
+
+def _open_files() -> Check:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard in (resource.RLIM_INFINITY,) or hard >= FILES_FOR_A_HUNDRED_PODS
+    remedy = "" if enough else "labs of more than a few dozen Pods: ulimit -Hn 65536"
+    return Check(name="open files", ok=enough, required=False, detail=f"at most {hard}", remedy=remedy)
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
