@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
 from collections.abc import Iterable
@@ -63,6 +64,7 @@ class Namespaces:
         self._home = os.open(THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
         self._open: dict[str, int] = {}
         self._here: str | None = None
+        self._directory_is_ready = False
         _allow_open_files()
 
     def __enter__(self) -> Namespaces:
@@ -94,7 +96,9 @@ class Namespaces:
         """Make an empty namespace, name it and go into it. KernelError: it exists, or the kernel refuses."""
         if is_namespace(name):
             raise KernelError(f"ip netns add {name}", name, errno.EEXIST)
-        _ensure_directory()
+        if not self._directory_is_ready:
+            _ensure_directory()
+            self._directory_is_ready = True
         path = DIRECTORY / name
         # Without O_EXCL: after a crash between the two steps the file is there with nothing mounted on it.
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, mode=0))
@@ -123,12 +127,22 @@ def _files_of(lab: str) -> tuple[str, ...]:
 
 
 def _ensure_directory() -> None:
-    """Make /run/netns as `ip netns add` does: a shared mount, so that what is mounted there by one shows everywhere."""
-    if os.path.ismount(DIRECTORY):
-        return
+    """Make /run/netns as `ip netns add` does: a shared mount, so that what is mounted there by one shows everywhere.
+
+    Locked: two that bind the folder on itself at once would each double what the other one did.
+    """
     DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _mount(DIRECTORY, DIRECTORY, MS_BIND | MS_REC, str(DIRECTORY))
-    _mount("", DIRECTORY, MS_SHARED | MS_REC, str(DIRECTORY))
+    folder = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if _libc.mount(b"", os.fsencode(DIRECTORY), b"none", ctypes.c_ulong(MS_SHARED | MS_REC), None) == 0:
+            return
+        if ctypes.get_errno() != errno.EINVAL:  # EINVAL: it is no mount yet
+            raise KernelError(f"mount --make-shared {DIRECTORY}", str(DIRECTORY), ctypes.get_errno())
+        _mount(DIRECTORY, DIRECTORY, MS_BIND | MS_REC, str(DIRECTORY))
+        _mount("", DIRECTORY, MS_SHARED | MS_REC, str(DIRECTORY))
+    finally:
+        os.close(folder)
 
 
 def _mount(source: str | Path, target: Path, flags: int, where: str) -> None:
