@@ -56,6 +56,12 @@ def test_a_change_that_was_taken_back_before_it_was_collected_is_none() -> None:
     assert known.collect().nothing
 
 
+def test_a_service_whose_policy_changes_is_named() -> None:
+    known = tracker(service(), endpoint_slice(HERE))
+    assert changed_by(known, service(spec={"internalTrafficPolicy": "Local"})) == ["default/web"]
+    assert only_port(known).internal_local
+
+
 def test_a_deleted_service_is_named_and_gone() -> None:
     known = tracker(service(), endpoint_slice(HERE))
     known.remove(service())

@@ -275,6 +275,12 @@ CASES = [
         endpoints=(away("10.244.1.5", **LEAVING), away("10.244.2.6", **LEAVING), away("10.244.3.7", **UNREADY)),
     ),
     Case(
+        "an endpoint that serves but is neither ready nor about to end is not used",
+        ((POD, VIP, REFUSED), (OUTSIDER, NODEPORT, REFUSED)),
+        spec=ETP_LOCAL,
+        endpoints=(away("10.244.1.5", ready=False, serving=True),),
+    ),
+    Case(
         "an endpoint that ends serves nobody while another is ready",
         ((POD, VIP, reaches(REMOTE)),),
         endpoints=(away("10.244.1.5", **LEAVING), THERE),
@@ -366,6 +372,12 @@ CASES = [
         config=replace(CONFIG, nodeport_addresses=(ip_network("127.0.0.0/8"),)),
     ),
     Case(
+        "--nodeport-addresses that name loopback do nothing without localhost node ports",
+        (("127.0.0.1", "127.0.0.1:30080", UNTOUCHED),),
+        spec=NODE_PORT,
+        config=replace(CONFIG, nodeport_addresses=(ip_network("127.0.0.0/8"),), iptables_localhost_nodeports=False),
+    ),
+    Case(
         "--nodeport-addresses primary binds node ports to the node's own address",
         ((OUTSIDER, NODEPORT, masqueraded(LOCAL, REMOTE)), (OUTSIDER, "172.20.0.9:30080", UNTOUCHED)),
         spec=NODE_PORT,
@@ -455,6 +467,13 @@ def test_local_traffic_is_told_by(mode: dict[str, object], near: str) -> None:
     assert here.send(OUTSIDER, NODEPORT, in_interface="eth0") == reaches(LOCAL)
 
 
+@pytest.mark.parametrize("ranges", [["198.51.100.0/24", "0.0.0.0/0"], ["2001:db8::/32"], []])
+def test_there_is_no_firewall_chain_for(ranges: list[str]) -> None:
+    spec = {**BALANCED, "loadBalancerSourceRanges": ranges}
+    rules = tables(node(), service(spec=spec, status=INGRESS), endpoint_slice(*BOTH))
+    assert not [chain.name for table in rules for chain in table.chains if chain.name.startswith("KUBE-FW-")]
+
+
 def test_the_same_port_in_three_protocols_leads_to_three_places() -> None:
     names = {Protocol.TCP: 8001, Protocol.UDP: 8002, Protocol.SCTP: 8003}
     ports = [{"name": p.value, "port": 53, "protocol": p.value.upper()} for p in names]
@@ -490,8 +509,9 @@ def test_ipv6_does_as_ipv4_but_for_loopback_node_ports() -> None:
     assert here.send("::1", "[::1]:30080") == UNTOUCHED
 
 
-def test_a_health_check_port_is_open_where_everything_else_is_closed() -> None:
+@pytest.mark.parametrize("endpoints", [pytest.param((THERE,), id="one elsewhere"), pytest.param((), id="none")])
+def test_a_health_check_port_is_open_whatever_endpoints_there_are(endpoints: tuple[dict[str, object], ...]) -> None:
     spec = {**BALANCED, "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
-    rules = tables(node(), service(spec=spec, status=INGRESS), endpoint_slice(THERE))
+    rules = tables(node(), service(spec=spec, status=INGRESS), endpoint_slice(*endpoints))
     (chain,) = (c for c in rules[2].chains if c.name == "KUBE-NODEPORTS")
     assert [(rule.destination_port, rule.protocol) for rule in chain.rules] == [(31000, Protocol.TCP)]
