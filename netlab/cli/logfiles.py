@@ -16,10 +16,15 @@ from netlab.model.paths import LabPaths
 AGENTS = ("kube-proxy", "kubelet")
 
 
-def log_file(paths: LabPaths, where: Place, container: str | None) -> Path:
-    """The log of a Pod's container (the first where none is named), or of a node's agent (kube-proxy where none is)."""
+def with_logs(where: Place) -> Place:
+    """The place, which must be one where something runs that logs."""
     if where.kind is PlaceKind.EXTERNAL:
         raise wrong(f"{where} runs nothing that logs", "write pod/NAME or node/NAME")
+    return where
+
+
+def log_file(paths: LabPaths, where: Place, container: str | None) -> Path:
+    """The log of a Pod's container (the first where none is named), or of a node's agent (kube-proxy where none is)."""
     if where.kind is PlaceKind.POD:
         file = _of_pod(paths, where, container)
     else:

@@ -52,7 +52,8 @@ def logs(
 ) -> None:
     """Show what a Pod printed, or a node's proxy logged."""
     from netlab.cli.arguments import place  # noqa: PLC0415
-    from netlab.cli.logfiles import log_file, show  # noqa: PLC0415
+    from netlab.cli.logfiles import log_file, show, with_logs  # noqa: PLC0415
     from netlab.lab.find import find  # noqa: PLC0415
 
-    show(log_file(find(lab), place(where), container), tail=tail, follow=follow)
+    spot = with_logs(place(where))
+    show(log_file(find(lab), spot, container), tail=tail, follow=follow)
