@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 import yaml
 
 from netlab.load.scalars import resolve
-from netlab.load.source import place
+from netlab.load.source import LINE_BREAK, place
 from netlab.load.tree import Atom, Entry, Mapping, Mark, Node, Report, Scalar, Sequence
 
 DEPTH_LIMIT = 60
 """Mappings and lists inside one another. A Pod's deepest field is at 14."""
 COPY_LIMIT = 100_000
 """Values that aliases (`*name`) may add to a file, so that a few lines cannot become millions of values."""
+MISTAKE_LIMIT = 100
+"""Unreadable documents after which reading ends."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _MERGE = "<<"
@@ -28,11 +30,10 @@ _COLLECTION_TAGS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 class _Unreadable(Exception):
     """A document that cannot be read on: where and why."""
 
-    def __init__(self, mark: Mark, message: str, suggestion: str = "") -> None:
+    def __init__(self, mark: Mark, message: str) -> None:
         super().__init__(message)
         self.mark = mark
         self.message = message
-        self.suggestion = suggestion
 
 
 @dataclass(slots=True)
@@ -190,51 +191,55 @@ def compose(text: str, report: Report) -> tuple[tuple[Node, ...], bool]:
     After a mistake of syntax, which is reported, reading goes on at the next line that begins with `---`.
     """
     found: list[Node] = []
-    whole, line, rest = True, 0, text
-    while True:
+    begins = _beginnings(text)
+    line, offset = 0, 0
+    for _ in range(MISTAKE_LIMIT):
         stream = _Stream(report, line)
         try:
-            found += stream.documents(rest)
-            return tuple(found), whole
+            found += stream.documents(text[offset:])
+            return tuple(found), offset == 0
         except yaml.MarkedYAMLError as error:
-            mark = _report_syntax(error, line, rest, report)
+            mark = _report_syntax(error, line, text, report)
         except _Unreadable as error:
             mark = error.mark
-            report.error(mark, "", error.message, error.suggestion)
+            report.error(mark, "", error.message)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             mark = Mark(max(stream.document, line) + 1, 1)
             report.error(mark, "", f"is not YAML: {error}")
-        whole = False
-        begins = max(stream.document, line if line else -1)
-        resumed = _next_document(rest, line, after=begins, at_least=mark.line - 1)
+        after = max(stream.document, line if offset else -1)
+        resumed = next(((at, start) for at, start in begins if at > after and at >= mark.line - 1), None)
         if resumed is None:
-            return tuple(found), whole
-        line, rest = resumed
+            break
+        line, offset = resumed
+    return tuple(found), False
 
 
-def _next_document(rest: str, line: int, *, after: int, at_least: int) -> tuple[int, str] | None:
-    for start in _DOCUMENT.finditer(rest):
-        here = line + place(rest, start.start()).line - 1
-        if here > after and here >= at_least:
-            return here, rest[start.start() :]
-    return None
+def _beginnings(text: str) -> list[tuple[int, int]]:
+    """Where documents begin: each `---`, by its line counted from 0 and its offset."""
+    found, line, last = [], 0, 0
+    for start in _DOCUMENT.finditer(text):
+        line += place(text[last : start.start()], None).line - 1
+        last = start.start()
+        found.append((line, last))
+    return found
 
 
-def _report_syntax(error: yaml.MarkedYAMLError, line: int, rest: str, report: Report) -> Mark:
+def _report_syntax(error: yaml.MarkedYAMLError, line: int, text: str, report: Report) -> Mark:
     """Report a mistake in YAML itself, in words that name what was being read."""
     at = error.problem_mark or error.context_mark
-    mark = Mark(line + at.line + 1, at.column + 1) if at else Mark(line + 1, 1)
+    # At the end of a text without a last newline, libyaml speaks of a line that is not there.
+    mark = min(Mark(line + at.line + 1, at.column + 1) if at else Mark(line + 1, 1), place(text, None))
     message = f"is not YAML: {error.problem or error}"
     if error.context:
         message += f", {error.context}"
         if error.context_mark and at and error.context_mark.line != at.line:
             message += f" that begins in line {line + error.context_mark.line + 1}"
-    report.error(mark, "", message, _syntax_remedy(message, rest, mark.line - line - 1))
+    report.error(mark, "", message, _syntax_remedy(message, text, mark.line - 1))
     return mark
 
 
-def _syntax_remedy(message: str, rest: str, line: int) -> str:
-    written = (rest.splitlines() or [""])[line : line + 1]
+def _syntax_remedy(message: str, text: str, line: int) -> str:
+    written = LINE_BREAK.split(text)[line : line + 1]
     if "cannot start any token" in message and written and "\t" in written[0]:
         return "YAML indents with spaces, never with tabs"
     if "mapping values are not allowed" in message:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 from netlab.load import formats
@@ -88,32 +89,43 @@ def _check_slice(cursor: Cursor) -> None:
 
 def warn_selectors(documents: Documents) -> None:
     """Warn about Services that choose no Pod of the file, and ports that no chosen Pod answers on."""
-    pods = [(d.namespace, d.cursor.get("metadata"), d.cursor.get("spec")) for d in documents.of("Pod")]
-    for deployment in documents.of("Deployment"):
-        template = deployment.cursor.get("spec", "template")
-        pods.append((deployment.namespace, template.get("metadata"), template.get("spec")))
-    for service in documents.of("Service"):
-        backends = [(meta.get("labels").labels, spec) for where, meta, spec in pods if where == service.namespace]
-        _warn_selector(service, backends)
-    names = {(service.namespace, service.name) for service in documents.of("Service")}
+    backends = _backends(documents)
+    chosen: dict[tuple[str, frozenset[tuple[str, str]]], list[Cursor]] = {}
+    services = documents.of("Service")
+    for service in services:
+        wanted = service.cursor.get("spec", "selector").labels.items()
+        key = (service.namespace, frozenset(wanted))
+        if wanted and key not in chosen:
+            alike = backends.get((service.namespace, *next(iter(wanted))), [])
+            chosen[key] = [spec for labels, spec in alike if wanted <= labels.items()]
+        if wanted:
+            _warn_selector(service, chosen[key])
+    names = {(service.namespace, service.name) for service in services}
     for slice_ in documents.of("EndpointSlice"):
         label = slice_.cursor.get("metadata", "labels", SERVICE_NAME_LABEL)
         if label.text and (slice_.namespace, label.text) not in names:
             label.warn(f'there is no Service "{label.text}" in the file')
 
 
-def _warn_selector(service: Document, backends: Sequence[Backend]) -> None:
+def _backends(documents: Documents) -> dict[tuple[str, str, str], list[Backend]]:
+    """The Pods of the file, and those that Deployments will make, by namespace and each of their labels."""
+    found: defaultdict[tuple[str, str, str], list[Backend]] = defaultdict(list)
+    for document in documents.of("Pod", "Deployment"):
+        pod = document.cursor if document.kind == "Pod" else document.cursor.get("spec", "template")
+        labels, spec = pod.get("metadata", "labels").labels, pod.get("spec")
+        for key, value in labels.items():
+            found[document.namespace, key, value].append((labels, spec))
+    return found
+
+
+def _warn_selector(service: Document, chosen: list[Cursor]) -> None:
     selector = service.cursor.get("spec", "selector")
-    wanted = selector.labels
-    if not wanted:
-        return
-    chosen = [spec for labels, spec in backends if wanted.items() <= labels.items()]
     if not chosen:
-        terms = ",".join(f"{key}={value}" for key, value in wanted.items())
+        terms = ",".join(f"{key}={value}" for key, value in selector.labels.items())
         selector.warn(f"no Pod of the file has the labels {terms}: the Service will have no endpoints")
-        return
-    for port in service.cursor.get("spec", "ports").items():
-        _warn_target(port, chosen)
+    else:
+        for port in service.cursor.get("spec", "ports").items():
+            _warn_target(port, chosen)
 
 
 def _warn_target(port: Cursor, chosen: list[Cursor]) -> None:

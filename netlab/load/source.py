@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import islice
 from pathlib import Path
 
 from netlab.errors import InvalidInput, Problem
@@ -11,9 +12,12 @@ from netlab.load.tree import Mark, Report
 
 SIZE_LIMIT = 32 * 1024 * 1024
 """Bytes. A lab of ten thousand Services takes about four million."""
+UNPRINTABLE_LIMIT = 100
+"""Forbidden characters after which no more are reported."""
 STANDARD_INPUT = Path("-")
 _NOWHERE = Mark(0, 0)
-_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+"""What ends a line in YAML 1.1 (section 5.4)."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """What no YAML text may hold (YAML 1.1, section 5.1). A byte order mark counts, except as the first character."""
 
@@ -35,8 +39,8 @@ def decode(data: bytes, *, file: str) -> str:
 
 
 def printable(text: str, report: Report) -> str:
-    """Report every character that YAML forbids; what comes back has a stand-in for each, so that reading can go on."""
-    for found in _UNPRINTABLE.finditer(text):
+    """Report the characters that YAML forbids; what comes back has a stand-in for each, so that reading can go on."""
+    for found in islice(_UNPRINTABLE.finditer(text), UNPRINTABLE_LIMIT):
         report.error(place(text, found.start()), "", f"the character U+{ord(found[0]):04X} may not stand in a file", "")
     return _UNPRINTABLE.sub("\ufffd", text)
 
@@ -44,7 +48,7 @@ def printable(text: str, report: Report) -> str:
 def place(text: str, offset: int | None) -> Mark:
     """The place of the character at that offset; None is the end of the text."""
     before = text[:offset]
-    breaks = list(_LINE_BREAK.finditer(before))
+    breaks = list(LINE_BREAK.finditer(before))
     return Mark(len(breaks) + 1, len(before) - (breaks[-1].end() if breaks else 0) + 1)
 
 
