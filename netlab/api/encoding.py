@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netlab.api.statuses import Cause, Refusal, bad_request, invalid
-from netlab.model.objects import KubernetesObject
+from netlab.model.objects import KubernetesObject, Part
 
 K = TypeVar("K", bound=KubernetesObject)
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -25,6 +25,11 @@ def encode(value: KubernetesObject) -> bytes:
     """The object as JSON, with its apiVersion and kind."""
     if {"api_version", "kind"} - value.model_fields_set:
         value = value.model_copy(update={"api_version": value.api_version, "kind": value.kind})
+    return encode_part(value)
+
+
+def encode_part(value: Part) -> bytes:
+    """A part of an object as JSON."""
     return value.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
 
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
-from collections.abc import Iterable
-
 from aiohttp import hdrs, web
 
 from netlab.api.cluster import Cluster
-from netlab.api.encoding import Json, decode, encode, parse_object
-from netlab.api.journal import EventType
-from netlab.api.requests import ListOptions, Target, list_options, parse_path
-from netlab.api.selectors import predicate
-from netlab.api.statuses import Refusal, Status, StatusDetails, bad_request
-from netlab.api.store import Store
-from netlab.api.watching import Watch, bookmark_line, error_line, event_line
-from netlab.model.objects import KubernetesObject
+from netlab.api.encoding import Json, as_json, decode, encode, parse_object
+from netlab.api.listing import list_objects, watch_objects
+from netlab.api.patching import merge
+from netlab.api.requests import Target, list_options, parse_path
+from netlab.api.scale import read_scale, scale_of, scaled
+from netlab.api.statuses import Refusal, Status, StatusDetails, bad_request, no_such_resource
+from netlab.model.objects import Deployment, KubernetesObject
 
-log = logging.getLogger(__name__)
-
-BOOKMARK_SECONDS = 60.0
-"""How often an idle watch that asked for bookmarks gets one."""
-INITIAL_CHUNK = 64
-"""Lines of a watch's initial state that are written at once."""
 CLUSTER = web.AppKey("CLUSTER", Cluster)
 
 
@@ -41,15 +29,19 @@ async def _handle_collection(request: web.Request, cluster: Cluster, target: Tar
         case hdrs.METH_GET:
             options = list_options(request.query)
             if options.watch:
-                return await _watch(request, cluster.store, target, options)
-            return _list(cluster.store, target, options)
-        case hdrs.METH_POST:
+                return await watch_objects(request, cluster.store, target, options)
+            return _json(list_objects(cluster.store, target, options))
+        case hdrs.METH_POST if not target.kind.NAMESPACED or target.namespace:
             value = await _object_in_body(request, target)
             return _json(encode(cluster.create(value)), status=201)
     raise _not_allowed()
 
 
 async def _handle_object(request: web.Request, cluster: Cluster, target: Target, name: str) -> web.StreamResponse:
+    if target.subresource == "scale" and target.kind is Deployment:
+        return await _handle_scale(request, cluster, target, name)
+    if target.subresource not in ("", "status") or (target.subresource and request.method == hdrs.METH_DELETE):
+        raise no_such_resource()
     match request.method:
         case hdrs.METH_GET:
             return _json(cluster.store.stored(target.kind, name, target.namespace).encoded)
@@ -61,9 +53,37 @@ async def _handle_object(request: web.Request, cluster: Cluster, target: Target,
             present = cluster.store.get(target.kind, name, target.namespace)
             return _json(encode(cluster.patch(present, patch, target.subresource)))
         case hdrs.METH_DELETE:
-            deleted = cluster.delete(target.kind, name, target.namespace)
-            return _json(_deleted(deleted).encode())
+            grace = await _grace_seconds(request)
+            deleted, gone = cluster.delete(target.kind, name, target.namespace, grace_seconds=grace)
+            return _json(_deleted(deleted).encode() if gone else encode(deleted))
     raise _not_allowed()
+
+
+async def _handle_scale(request: web.Request, cluster: Cluster, target: Target, name: str) -> web.Response:
+    deployment = cluster.store.get(Deployment, name, target.namespace)
+    match request.method:
+        case hdrs.METH_GET:
+            pass
+        case hdrs.METH_PUT:
+            wanted = read_scale(parse_object(await request.read()))
+            deployment = cluster.update(scaled(deployment, wanted))
+        case hdrs.METH_PATCH:
+            wanted = read_scale(merge(as_json(scale_of(deployment)), await _patch_in_body(request)))
+            deployment = cluster.update(scaled(deployment, wanted))
+        case _:
+            raise _not_allowed()
+    return _json(encode(scale_of(deployment)))
+
+
+async def _grace_seconds(request: web.Request) -> int:
+    """What the query says, or else the DeleteOptions in the body; 0 where neither does."""
+    if text := request.query.get("gracePeriodSeconds"):
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise bad_request(f"invalid gracePeriodSeconds: {text!r} is no number of seconds")
+        return int(text)
+    body = await request.read()
+    seconds = parse_object(body).get("gracePeriodSeconds") if body else 0
+    return seconds if isinstance(seconds, int) and seconds > 0 else 0
 
 
 def _json(body: bytes, *, status: int = 200) -> web.Response:
@@ -107,58 +127,3 @@ async def _patch_in_body(request: web.Request) -> dict[str, Json]:
             f"the body of the request was in an unknown format - accepted media types include: {supported}",
         )
     return parse_object(await request.read())
-
-
-def _list(store: Store, target: Target, options: ListOptions) -> web.Response:
-    store.check_version(options.version or 0)
-    matches = predicate(target.kind, labels=options.labels, fields=options.fields)
-    found = store.all_stored(target.kind, target.namespace)
-    items = b",".join(stored.encoded for stored in found if matches is None or matches(stored.object))
-    metadata = json.dumps({"resourceVersion": str(store.version)}).encode()
-    head = b'{"kind":"%bList","apiVersion":"%b"' % (target.kind.__name__.encode(), target.kind.API_VERSION.encode())
-    return _json(b'%b,"metadata":%b,"items":[%b]}' % (head, metadata, items))
-
-
-async def _watch(request: web.Request, store: Store, target: Target, options: ListOptions) -> web.StreamResponse:
-    matches = predicate(target.kind, labels=options.labels, fields=options.fields)
-    watch = Watch(store, target.kind, namespace=target.namespace, matches=matches)
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "application/json"})
-    try:
-        start = tuple(_initial_lines(store, watch, target, options))
-        await response.prepare(request)
-        for position in range(0, len(start), INITIAL_CHUNK):
-            await response.write(b"".join(start[position : position + INITIAL_CHUNK]))
-        await _follow(watch, response, options)
-    except Refusal as refusal:
-        await response.prepare(request)
-        await response.write(error_line(refusal))
-    except ConnectionError:
-        log.debug("a watch of %s went away", target.kind.PLURAL)
-    finally:
-        watch.close()
-    return response
-
-
-def _initial_lines(store: Store, watch: Watch, target: Target, options: ListOptions) -> Iterable[bytes]:
-    """What happened since the version asked for, or else what there is."""
-    if options.version and not options.send_initial_events:
-        return tuple(watch.lines_for(store.changes_since(target.kind, options.version)))
-    store.check_version(options.version or 0)
-    found = store.all_stored(target.kind, target.namespace)
-    lines = [event_line(EventType.ADDED, stored.encoded) for stored in found if watch.wants(stored.object)]
-    if options.send_initial_events and options.bookmarks:
-        lines.append(bookmark_line(target.kind, store.version, initial_events_end=True))
-    return lines
-
-
-async def _follow(watch: Watch, response: web.StreamResponse, options: ListOptions) -> None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + options.timeout if options.timeout else None
-    while not watch.overrun:
-        patience = BOOKMARK_SECONDS if end is None else min(BOOKMARK_SECONDS, end - loop.time())
-        if patience <= 0:
-            return
-        if lines := await watch.take(patience):
-            await response.write(lines)
-        elif options.bookmarks and not watch.overrun:
-            await response.write(bookmark_line(watch.kind, watch.version))

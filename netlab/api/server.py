@@ -17,6 +17,7 @@ from aiohttp import web
 
 from netlab.api.cluster import Cluster
 from netlab.api.handlers import CLUSTER, handle
+from netlab.api.pacing import Pacer
 from netlab.api.statuses import Refusal, no_such_resource
 from netlab.api.store import Store
 from netlab.model.paths import LabPaths
@@ -57,6 +58,8 @@ async def serving(
     cluster: Cluster, listener: socket.socket, *, stop: asyncio.Event | None = None
 ) -> AsyncIterator[None]:
     """Serve a cluster on a listening socket, which is closed at the end. `stop` is set where it cannot go on."""
+    pacer = Pacer(cluster.settle)
+    cluster.work_to_do = pacer.request
     app = application(cluster, stop or asyncio.Event())
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
@@ -65,6 +68,7 @@ async def serving(
         yield
     finally:
         await runner.cleanup()
+        pacer.close()
 
 
 def listen(path: Path) -> socket.socket:

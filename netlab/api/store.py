@@ -143,7 +143,7 @@ class Store:
         present one. Uid and creation time stay what they were.
         """
         previous = self.get(type(value), value.metadata.name, value.metadata.namespace)
-        self._check_current(value, previous)
+        self.check_current(value, previous)
         kept = previous.metadata
         stamps = {
             "uid": kept.uid,
@@ -160,7 +160,8 @@ class Store:
         return self._write(previous, EventType.DELETED, previous=previous, stamps={})
 
     @staticmethod
-    def _check_current(value: KubernetesObject, previous: KubernetesObject) -> None:
+    def check_current(value: KubernetesObject, previous: KubernetesObject) -> None:
+        """Raise Refusal Conflict where `value` was made from another version or life of the object."""
         given, present = value.metadata, previous.metadata
         if given.uid and given.uid != present.uid:
             why = f"Precondition failed: UID in precondition: {given.uid}, UID in object meta: {present.uid}"

@@ -22,14 +22,14 @@ from netlab.api.statuses import Refusal
 from netlab.api.store import Store
 from netlab.api.watching import Watch
 from netlab.errors import ApiError
-from netlab.model.objects import Container, Namespace, ObjectMeta, Pod, PodSpec, Service
+from netlab.model.objects import EndpointSlice, Namespace, ObjectMeta, Service
 
 DEADLINE = 20.0
 
 
-def a_pod(name: str, *, labels: dict[str, str] | None = None) -> Pod:
-    metadata = ObjectMeta(name=name, namespace="default", labels=labels or {})
-    return Pod(metadata=metadata, spec=PodSpec(containers=(Container(name="server", image="web"),)))
+def a_slice(name: str, *, labels: dict[str, str] | None = None) -> EndpointSlice:
+    """An object that no controller touches."""
+    return EndpointSlice(metadata=ObjectMeta(name=name, namespace="default", labels=labels or {}), address_type="IPv4")
 
 
 @asynccontextmanager
@@ -44,16 +44,16 @@ def test_with_20_concurrent_writers_a_watch_sees_every_write_once_and_in_order(t
     async def write(client: ApiClient, writer: int) -> list[tuple[str, str]]:
         written = []
         for number in range(5):
-            pod = await client.create(a_pod(f"w{writer}-{number}"))
-            written.append(("ADDED", pod.metadata.resource_version or ""))
+            written_slice = await client.create(a_slice(f"w{writer}-{number}"))
+            written.append(("ADDED", written_slice.metadata.resource_version or ""))
             labels = {"metadata": {"labels": {"round": str(number)}}}
-            pod = await client.patch(Pod, pod.metadata.name, labels)
-            written.append(("MODIFIED", pod.metadata.resource_version or ""))
+            written_slice = await client.patch(EndpointSlice, written_slice.metadata.name, labels)
+            written.append(("MODIFIED", written_slice.metadata.resource_version or ""))
         return written
 
     async def watch(client: ApiClient, count: int) -> list[tuple[str, str]]:
         seen = []
-        async for event in client.watch(Pod, "0"):
+        async for event in client.watch(EndpointSlice, "0"):
             seen.append((str(event.type), event.version))
             if len(seen) == count:
                 return seen
@@ -76,7 +76,7 @@ def test_a_reflecting_client_goes_on_after_a_restart_of_the_server_without_losin
         seen: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
 
         async def reflect(client: ApiClient) -> None:
-            async for event in client.reflect(Pod):
+            async for event in client.reflect(EndpointSlice):
                 await seen.put((str(event.type), event.object.metadata.name if event.object else ""))
 
         async def next_event() -> tuple[str, str]:
@@ -85,16 +85,16 @@ def test_a_reflecting_client_goes_on_after_a_restart_of_the_server_without_losin
         async with ApiClient(tmp_path / "api.sock") as watcher:
             reflecting = asyncio.create_task(reflect(watcher))
             async with a_server(tmp_path) as client:
-                await client.create(a_pod("before"))
+                await client.create(a_slice("before"))
                 assert {await next_event(), await next_event()} == {("ADDED", "before"), ("SYNCED", "")}
             store = Store(tmp_path / "objects.db")
-            store.create(a_pod("while-down"))
-            store.delete(Pod, "before")
+            store.create(a_slice("while-down"))
+            store.delete(EndpointSlice, "before")
             store.close()
             async with a_server(tmp_path) as client:
                 assert await next_event() == ("ADDED", "while-down")
                 assert await next_event() == ("DELETED", "before")
-                await client.create(a_pod("after"))
+                await client.create(a_slice("after"))
                 assert await next_event() == ("ADDED", "after")
             reflecting.cancel()
             await asyncio.gather(reflecting, return_exceptions=True)
@@ -109,28 +109,28 @@ def test_a_reflecting_client_that_was_away_too_long_lists_again_and_tells_the_di
         done = asyncio.Event()
 
         async def reflect(client: ApiClient) -> None:
-            async for event in client.reflect(Pod):
+            async for event in client.reflect(EndpointSlice):
                 events.append((str(event.type), event.object.metadata.name if event.object else ""))
                 if events[-1] == ("ADDED", "last"):
                     done.set()
 
         async with ApiClient(tmp_path / "api.sock") as watcher:
             async with a_server(tmp_path, history=5) as client:
-                await client.create(a_pod("goes"))
-                await client.create(a_pod("stays"))
-                await client.create(a_pod("changes"))
+                await client.create(a_slice("goes"))
+                await client.create(a_slice("stays"))
+                await client.create(a_slice("changes"))
                 reflecting = asyncio.create_task(reflect(watcher))
                 while len(events) < 4:
                     await asyncio.sleep(0)
             store = Store(tmp_path / "objects.db", history=5)
             for number in range(30):
-                changing = store.get(Pod, "changes")
+                changing = store.get(EndpointSlice, "changes")
                 metadata = changing.metadata.model_copy(update={"labels": {"round": str(number)}})
                 store.update(changing.model_copy(update={"metadata": metadata}))
-            store.delete(Pod, "goes")
+            store.delete(EndpointSlice, "goes")
             store.close()
             async with a_server(tmp_path, history=5) as client:
-                await client.create(a_pod("last"))
+                await client.create(a_slice("last"))
                 await asyncio.wait_for(done.wait(), DEADLINE)
             reflecting.cancel()
             await asyncio.gather(reflecting, return_exceptions=True)
@@ -144,9 +144,9 @@ def test_a_watch_from_a_forgotten_version_ends_with_a_410_event(tmp_path: Path) 
     async def scenario() -> None:
         async with a_server(tmp_path, history=5) as client:
             for number in range(20):
-                await client.create(a_pod(f"p{number}"))
+                await client.create(a_slice(f"p{number}"))
             with pytest.raises(ApiError, match=r"too old resource version: 1 \(\d+\)") as refusal:
-                await anext(client.watch(Pod, "1"))
+                await anext(client.watch(EndpointSlice, "1"))
             assert (refusal.value.status, refusal.value.reason) == (410, "Expired")
 
     asyncio.run(scenario())
@@ -155,14 +155,16 @@ def test_a_watch_from_a_forgotten_version_ends_with_a_410_event(tmp_path: Path) 
 def test_a_watch_with_a_selector_tells_of_what_begins_and_ceases_to_match(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with a_server(tmp_path) as client:
-            start = await client.create(a_pod("p"))
-            await client.patch(Pod, "p", {"metadata": {"labels": {"app": "web"}}})
-            await client.patch(Pod, "p", {"metadata": {"labels": {"more": "x"}}})
-            await client.patch(Pod, "p", {"metadata": {"labels": {"app": "other"}}})
-            await client.create(a_pod("bystander"))
-            last = await client.patch(Pod, "p", {"metadata": {"labels": {"app": "web"}}})
+            start = await client.create(a_slice("p"))
+            await client.patch(EndpointSlice, "p", {"metadata": {"labels": {"app": "web"}}})
+            await client.patch(EndpointSlice, "p", {"metadata": {"labels": {"more": "x"}}})
+            await client.patch(EndpointSlice, "p", {"metadata": {"labels": {"app": "other"}}})
+            await client.create(a_slice("bystander"))
+            last = await client.patch(EndpointSlice, "p", {"metadata": {"labels": {"app": "web"}}})
             seen = []
-            async for event in client.watch(Pod, start.metadata.resource_version or "", label_selector="app=web"):
+            async for event in client.watch(
+                EndpointSlice, start.metadata.resource_version or "", label_selector="app=web"
+            ):
                 assert event.object is not None
                 seen.append((str(event.type), event.object.metadata.labels["app"]))
                 if event.version == last.metadata.resource_version:
@@ -183,18 +185,18 @@ def test_a_watch_can_send_what_there_is_and_mark_its_end_with_a_bookmark(tmp_pat
 
     async def scenario() -> None:
         async with a_server(tmp_path) as client:
-            await client.create(a_pod("one"))
-            version = (await client.create(a_pod("two"))).metadata.resource_version
+            await client.create(a_slice("one"))
+            version = (await client.create(a_slice("two"))).metadata.resource_version
             connector = aiohttp.UnixConnector(str(tmp_path / "api.sock"))
             async with (
                 aiohttp.ClientSession("http://api", connector=connector) as session,
-                session.get("/api/v1/pods", params=query) as response,
+                session.get("/apis/discovery.k8s.io/v1/endpointslices", params=query) as response,
             ):
                 events = [json.loads(line) async for line in response.content]
         assert [event["type"] for event in events[:3]] == ["ADDED", "ADDED", "BOOKMARK"]
         assert events[2]["object"] == {
-            "kind": "Pod",
-            "apiVersion": "v1",
+            "kind": "EndpointSlice",
+            "apiVersion": "discovery.k8s.io/v1",
             "metadata": {"resourceVersion": version, "annotations": {"k8s.io/initial-events-end": "true"}},
         }
 
@@ -204,12 +206,12 @@ def test_a_watch_can_send_what_there_is_and_mark_its_end_with_a_bookmark(tmp_pat
 def test_a_watcher_that_does_not_read_is_cut_off_and_its_queue_does_not_grow() -> None:
     async def scenario() -> None:
         store = Store()
-        watch = Watch(store, Pod, limit=10_000)
+        watch = Watch(store, EndpointSlice, limit=10_000)
         for number in range(10):
-            store.create(a_pod(f"p{number}"))
+            store.create(a_slice(f"p{number}"))
         assert not watch.overrun
         for number in range(10, 100):
-            store.create(a_pod(f"p{number}"))
+            store.create(a_slice(f"p{number}"))
         assert watch.overrun
         assert await watch.take(0) == b""
         store.close()
@@ -225,8 +227,8 @@ def test_a_client_that_stops_reading_is_cut_off_while_others_go_on(tmp_path: Pat
             await reader.readuntil(b"\r\n\r\n")
             await client.create(Namespace(metadata=ObjectMeta(name="big")))
             sent = 0
-            for number in range(100):
-                ballast = f"{number:04}" * 100_000
+            for number in range(200):
+                ballast = f"{number:04}" * 50_000
                 sent += len(ballast)
                 await client.patch(Namespace, "big", {"metadata": {"annotations": {"ballast": ballast}}})
             received = 0
@@ -234,7 +236,7 @@ def test_a_client_that_stops_reading_is_cut_off_while_others_go_on(tmp_path: Pat
                 received += len(chunk)
             writer.close()
             assert received < sent
-            assert (await client.get(Namespace, "big")).metadata.annotations["ballast"].startswith("0099")
+            assert (await client.get(Namespace, "big")).metadata.annotations["ballast"].startswith("0199")
 
     asyncio.run(scenario())
 
@@ -269,21 +271,21 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_forgetting_old_writes_keeps_every_object_and_every_later_event(tmp_path: Path) -> None:
     store = Store(tmp_path / "objects.db", history=10)
-    store.create(a_pod("old"))
+    store.create(a_slice("old"))
     for number in range(50):
-        store.create(a_pod(f"p{number}"))
+        store.create(a_slice(f"p{number}"))
         if number % 2:
-            store.delete(Pod, f"p{number}")
-    names = [pod.metadata.name for pod in store.list(Pod)]
-    recent = [(change.type, change.version) for change in store.changes_since(Pod, store.version - 10)]
+            store.delete(EndpointSlice, f"p{number}")
+    names = [each.metadata.name for each in store.list(EndpointSlice)]
+    recent = [(change.type, change.version) for change in store.changes_since(EndpointSlice, store.version - 10)]
     version = store.version
     store.close()
     again = Store(tmp_path / "objects.db", history=10)
-    assert [pod.metadata.name for pod in again.list(Pod)] == names
+    assert [each.metadata.name for each in again.list(EndpointSlice)] == names
     assert "old" in names
     assert again.version == version
-    assert [(change.type, change.version) for change in again.changes_since(Pod, version - 10)] == recent
+    assert [(change.type, change.version) for change in again.changes_since(EndpointSlice, version - 10)] == recent
     assert len(recent) == 10
     with pytest.raises(Refusal, match="too old resource version"):
-        again.changes_since(Pod, 1)
+        again.changes_since(EndpointSlice, 1)
     again.close()

@@ -1,0 +1,169 @@
+"""The way in for objects of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import TypeVar, cast
+
+from netlab.api.admission.names import check_metadata
+from netlab.api.admission.places import Places
+from netlab.api.admission.pods import (
+    check_deployment,
+    check_pod,
+    check_pod_update,
+    deployment_with_defaults,
+    pod_with_defaults,
+)
+from netlab.api.admission.services import ServiceAdmission
+from netlab.api.admission.slices import check_slice
+from netlab.api.admission.topologies import check_topology, completed
+from netlab.api.journal import EventType
+from netlab.api.statuses import Cause, already_exists, forbidden, invalid, not_found
+from netlab.api.store import Change, Store
+from netlab.model.objects import (
+    Deployment,
+    DeploymentStatus,
+    EndpointSlice,
+    KubernetesObject,
+    Namespace,
+    Node,
+    Pod,
+    Service,
+    ServiceStatus,
+)
+from netlab.model.topology import Network, Topology
+
+K = TypeVar("K", bound=KubernetesObject)
+
+GENERATED = "bcdfghjklmnpqrstvwxz2456789"
+"""The characters of generated names: without vowels, so that they make no words, as in Kubernetes."""
+PERMANENT_NAMESPACES = ("default", "kube-system")
+
+
+class Admission:
+    """Defaults, checks and addresses for what is to be stored; `random` makes names and picks addresses."""
+
+    def __init__(self, store: Store, random: Random) -> None:
+        self._store = store
+        self._random = random
+        self._places = Places()
+        topologies = store.list(Topology)
+        self._services = self._service_admission(topologies[0].spec.network if topologies else Network())
+        for topology in topologies:
+            self._places.note(_as_change(topology))
+        for pod in store.list(Pod):
+            self._places.note(_as_change(pod))
+        store.subscribe(self._note)
+
+    def _service_admission(self, network: Network) -> ServiceAdmission:
+        admission = ServiceAdmission(network, self._random)
+        for service in self._store.list(Service):
+            admission.hold(service)
+        return admission
+
+    def _note(self, change: Change) -> None:
+        self._places.note(change)
+        self._services.note(change)
+        if isinstance(change.object, Topology) and change.previous is None:
+            self._services = self._service_admission(change.object.spec.network)
+
+    def create(self, value: K) -> K:
+        """A new object as it is to be stored. Raises Refusal."""
+        self._check_namespace(value)
+        value = self._named(value)
+        if self._store.find_key(type(value), value.key) is not None:
+            raise already_exists(type(value), value.metadata.name)
+        return cast(K, self._created(value))
+
+    def _created(self, value: KubernetesObject) -> KubernetesObject:
+        match value:
+            case Service():
+                return self._services.admit(value.model_copy(update={"status": ServiceStatus()}))
+            case Pod():
+                return _checked(pod_with_defaults(value), (*check_pod(value), *self._places.check_pod(value)))
+            case Deployment():
+                fresh = deployment_with_defaults(value).model_copy(update={"status": DeploymentStatus()})
+                return _with_generation(_checked(fresh, check_deployment(value)), 1)
+            case EndpointSlice():
+                return _checked(value, check_slice(value))
+            case Topology():
+                return self._created_topology(value)
+            case Node():
+                raise forbidden(Node, value.metadata.name, "a lab's nodes come from spec.nodes of its Topology")
+        return _checked(value, check_metadata(value))
+
+    def _created_topology(self, value: Topology) -> Topology:
+        for present in self._store.list(Topology):
+            why = f"this is the lab of the Topology {present.metadata.name}"
+            raise forbidden(Topology, value.metadata.name, why)
+        checked = _checked(value, (*check_topology(value), *self._places.check_topology(value)))
+        return _with_generation(completed(checked, None), 1)
+
+    def update(self, value: K, before: K) -> K:
+        """An object as it is to be stored in place of `before`, but for its status. Raises Refusal."""
+        return cast(K, self._updated(value, before))
+
+    def _updated(self, value: KubernetesObject, before: KubernetesObject) -> KubernetesObject:
+        match value, before:
+            case Service(), Service():
+                return self._services.admit(value, before)
+            case Pod(), Pod():
+                return _checked(value, check_pod_update(value, before))
+            case Deployment(), Deployment():
+                value = _checked(deployment_with_defaults(value), check_deployment(value, before))
+                return _next_generation(value, before, same=value.spec == before.spec)
+            case EndpointSlice(), EndpointSlice():
+                return _checked(value, check_slice(value, before))
+            case Topology(), Topology():
+                causes = (*check_topology(value, before), *self._places.check_topology(value))
+                value = completed(_checked(value, causes), before)
+                return _next_generation(value, before, same=value.spec == before.spec)
+            case Node(), Node():
+                pinned = {"pod_cidr": before.spec.pod_cidr, "pod_cidrs": before.spec.pod_cidrs}
+                value = value.model_copy(update={"spec": value.spec.model_copy(update=pinned)})
+        return _checked(value, check_metadata(value))
+
+    def check_delete(self, value: KubernetesObject) -> None:
+        """Raise Refusal for what must stay."""
+        name = value.metadata.name
+        if isinstance(value, Namespace) and name in PERMANENT_NAMESPACES:
+            raise forbidden(Namespace, name, "this namespace may not be deleted")
+        if isinstance(value, Node):
+            raise forbidden(Node, name, "a lab's nodes go when they go from spec.nodes of its Topology")
+
+    def _check_namespace(self, value: KubernetesObject) -> None:
+        namespace = value.metadata.namespace or "default"
+        if value.NAMESPACED and self._store.find(Namespace, namespace) is None:
+            raise not_found(Namespace, namespace)
+
+    def _named(self, value: K) -> K:
+        """With a namespace, and a name made from generateName where there is none."""
+        metadata = value.metadata
+        changed: dict[str, object] = {}
+        if value.NAMESPACED and not metadata.namespace:
+            changed["namespace"] = "default"
+        if not metadata.name and metadata.generate_name:
+            changed["name"] = metadata.generate_name + "".join(self._random.choices(GENERATED, k=5))
+        return value.model_copy(update={"metadata": metadata.model_copy(update=changed)}) if changed else value
+
+
+def _as_change(value: KubernetesObject) -> Change:
+    return Change(EventType.ADDED, 0, value, b"", None)
+
+
+def _checked(value: K, causes: Iterable[Cause]) -> K:
+    found = tuple(causes)
+    if found:
+        raise invalid(type(value), value.metadata.name, found)
+    return value
+
+
+def _with_generation(value: K, generation: int) -> K:
+    metadata = value.metadata.model_copy(update={"generation": generation})
+    return value.model_copy(update={"metadata": metadata})
+
+
+def _next_generation(value: K, before: K, *, same: bool) -> K:
+    """The generation counts the versions of the spec."""
+    return _with_generation(value, (before.metadata.generation or 1) + (0 if same else 1))

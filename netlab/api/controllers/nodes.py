@@ -1,0 +1,75 @@
+"""Nodes, made from the Topology."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netlab.api.controllers.index import Index
+from netlab.api.store import Change, Store
+from netlab.model.objects import Node, NodeAddress, NodeSpec, NodeStatus, ObjectMeta, Pod
+from netlab.model.topology import NodeEntry, Topology
+
+TOPOLOGY_LABELS = "netlab/topology-labels"
+"""An annotation: which of a Node's labels come from the Topology, so that those that go from it go from the Node."""
+
+
+class NodeController:
+    """Key: anything; all Nodes are looked at."""
+
+    def __init__(self, store: Store, index: Index) -> None:
+        self._store = store
+        self._index = index
+
+    def all_keys(self) -> Iterable[str]:
+        """All."""
+        return ("",)
+
+    def keys_of(self, change: Change) -> Iterable[str]:
+        """All, when the Topology changes."""
+        return ("",) if isinstance(change.object, Topology) else ()
+
+    def reconcile(self, key: str) -> None:
+        """Make Nodes that the Topology has, and remove those that it has not, with their Pods."""
+        entries = {entry.name: entry for topology in self._store.list(Topology) for entry in topology.spec.nodes}
+        for node in self._store.list(Node):
+            entry = entries.get(node.metadata.name)
+            if entry is None or _pod_cidrs(entry) != node.spec.pod_cidrs:
+                self._remove(node.metadata.name)
+        for entry in entries.values():
+            self._make(entry)
+
+    def _remove(self, name: str) -> None:
+        """A Node whose Pod range changes is another Node: its Pods' addresses mean nothing any more."""
+        for key in self._index.pods_by_node.of(name):
+            namespace, _, pod = key.partition("/")
+            self._store.delete(Pod, pod, namespace)
+        self._store.delete(Node, name)
+
+    def _make(self, entry: NodeEntry) -> None:
+        present = self._store.find(Node, entry.name)
+        if present is None:
+            cidrs = _pod_cidrs(entry)
+            spec = NodeSpec(pod_cidr=cidrs[0] if cidrs else None, pod_cidrs=cidrs)
+            self._store.create(_completed(Node(metadata=ObjectMeta(name=entry.name), spec=spec), entry))
+        else:
+            self._store.update(_completed(present, entry))
+
+
+def _pod_cidrs(entry: NodeEntry) -> tuple[str, ...]:
+    return tuple(str(cidr) for cidr in entry.pod_cidrs)
+
+
+def _completed(node: Node, entry: NodeEntry) -> Node:
+    """The Node with the entry's addresses and labels; labels that somebody else gave it stay."""
+    metadata = node.metadata
+    ours = set(filter(None, metadata.annotations.get(TOPOLOGY_LABELS, "").split(",")))
+    labels = {key: value for key, value in metadata.labels.items() if key not in ours}
+    labels |= {"kubernetes.io/hostname": entry.name, "kubernetes.io/os": "linux", **entry.labels}
+    annotations = {**metadata.annotations, TOPOLOGY_LABELS: ",".join(sorted(entry.labels))}
+    addresses = (
+        *(NodeAddress(type="InternalIP", address=address) for address in entry.addresses),
+        NodeAddress(type="Hostname", address=entry.name),
+    )
+    status: NodeStatus = node.status.model_copy(update={"addresses": addresses})
+    metadata = metadata.model_copy(update={"labels": labels, "annotations": annotations})
+    return node.model_copy(update={"metadata": metadata, "status": status})
