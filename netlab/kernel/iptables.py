@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from netlab.errors import KernelError
 from netlab.kernel.iptables_blame import first_refused
 from netlab.kernel.iptables_handle import HERE, EntryRefused, OpenTable
+from netlab.kernel.iptables_lock import xtables_lock
 from netlab.kernel.iptables_shapes import is_same
 from netlab.kernel.iptables_stamped import (
     Line,
@@ -86,11 +87,13 @@ def _retried(once: Callable[[], Applied], table: Table | TablePatch, stamped: St
     """Read the table again where somebody else was faster; name the rule where the kernel refuses one."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return once()
+            with xtables_lock():
+                return once()
         except KernelError as error:
             if error.number != errno.EAGAIN:
                 raise _named(error, table, stamped) from error
-    return once()
+    with xtables_lock():
+        return once()
 
 
 def _named(error: KernelError, table: Table | TablePatch, stamped: Stamped) -> KernelError:

@@ -6,17 +6,15 @@ The rules are tried in a network namespace made for that and thrown away, so tha
 from __future__ import annotations
 
 import ctypes
-import os
-from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Sequence, Set
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_handle import OpenTable
 from netlab.kernel.iptables_stamped import Line
+from netlab.kernel.namespaces import CLONE_NEWNET, Namespaces
 from netlab.model.rules import Family
 
-CLONE_NEWNET = 0x40000000
-HERE = "/proc/thread-self/ns/net"
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def first_refused(family: Family, table: str, lines: Sequence[Line], *, chains: Set[str]) -> Line | None:
@@ -24,11 +22,10 @@ def first_refused(family: Family, table: str, lines: Sequence[Line], *, chains: 
 
     None where it takes all lines, or where nothing can be tried.
     """
-    try:
-        with _empty_namespace():
-            return _search(family, table, lines, chains=chains)
-    except OSError:  # no right to make a namespace
-        return None
+    with Namespaces():
+        if _libc.unshare(CLONE_NEWNET):
+            return None
+        return _search(family, table, lines, chains=chains)
 
 
 def _search(family: Family, table: str, lines: Sequence[Line], *, chains: Set[str]) -> Line | None:
@@ -60,24 +57,3 @@ def _accepted(family: Family, table: str, lines: Sequence[Line], *, chains: Set[
         except KernelError:
             return False
     return True
-
-
-@contextmanager
-def _empty_namespace() -> Iterator[None]:
-    """A new network namespace for this thread, and back."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    here = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _done(libc.unshare(CLONE_NEWNET), "unshare")
-        try:
-            yield
-        finally:
-            _done(libc.setns(here, CLONE_NEWNET), "setns")
-    finally:
-        os.close(here)
-
-
-def _done(result: int, operation: str) -> None:
-    if result:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{operation}: {os.strerror(number)}")

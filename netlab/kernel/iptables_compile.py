@@ -69,6 +69,8 @@ def _refused(detail: str) -> KernelError:
 
 
 def _compile(rule: Rule, family: Family) -> Build:
+    if rule.extra:
+        raise _refused(f"options that can only be read: {rule}")
     module = iptc()
     built = module.Rule() if family is Family.IPV4 else module.Rule6()
     try:
@@ -94,8 +96,9 @@ def matches_of(rule: Rule) -> Iterator[tuple[str, Options]]:
     if rule.mark is not None:
         value = f"{rule.mark.value:#x}/{rule.mark.mask:#x}"
         yield "mark", (("mark", _inverted(value, inverted=rule.mark.inverted)),)
-    if rule.source_local is not None or rule.destination_local is not None:
-        yield "addrtype", tuple(_address_types(rule))
+    for option, local in (("src-type", rule.source_local), ("dst-type", rule.destination_local)):
+        if local is not None:
+            yield "addrtype", ((option, _inverted("LOCAL", inverted=not local)),)
     if rule.statistic is not None:
         yield "statistic", (("mode", "random"), ("probability", f"{rule.statistic:.20f}"))
     if rule.recent is not None:
@@ -124,12 +127,6 @@ def target_of(target: Target | None, family: Family) -> tuple[str, Options]:
 
 def _inverted(value: str, *, inverted: bool) -> str:
     return f"!{value}" if inverted else value
-
-
-def _address_types(rule: Rule) -> Iterator[tuple[str, str]]:
-    for option, local in (("src-type", rule.source_local), ("dst-type", rule.destination_local)):
-        if local is not None:
-            yield option, _inverted("LOCAL", inverted=not local)
 
 
 def _recent_options(recent: Recent) -> Options:

@@ -1,0 +1,329 @@
+"""Tables in the kernel: what is written is what iptables-legacy-restore makes of the same rules, no more goes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM, socket
+
+import pytest
+from proxy_objects import CASES, documents, tables
+
+from netlab.kernel import iptables
+from netlab.kernel.iptables_handle import OpenTable
+from netlab.kernel.iptables_read import read
+from netlab.kernel.namespaces import Namespaces
+from netlab.model.rules import (
+    Chain,
+    ChainEdit,
+    Conntrack,
+    ConntrackState,
+    Dnat,
+    Family,
+    Hook,
+    Jump,
+    Mark,
+    Masquerade,
+    Protocol,
+    Recent,
+    Reject,
+    Rule,
+    SetMark,
+    Table,
+    TablePatch,
+    Verdict,
+    held_probability,
+)
+from netlab.proxy.save_text import save_text
+
+pytestmark = pytest.mark.root
+PREFIX = "nlipt"
+COMMANDS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
+Enter = Callable[[str], None]
+
+
+@pytest.fixture
+def enter() -> Iterator[Enter]:
+    """Goes into an empty namespace of that name, made where it is missing; all of them go at the end."""
+    made: list[str] = []
+    with Namespaces() as namespaces:
+
+        def go(name: str) -> None:
+            if f"{PREFIX}.{name}" not in made:
+                made.append(f"{PREFIX}.{name}")
+                namespaces.create(made[-1])
+            namespaces.enter(f"{PREFIX}.{name}")
+
+        try:
+            yield go
+        finally:
+            for name in made:
+                namespaces.delete(name)
+
+
+def run(*command: str, text: str | None = None) -> str:
+    return subprocess.run(command, input=text, check=True, capture_output=True, text=True).stdout
+
+
+def saved(family: Family = Family.IPV4, *, table: str = "") -> list[str]:
+    """What iptables-legacy-save prints in this namespace, without dates and counters."""
+    text = run(f"{COMMANDS[family]}-save", *(["-t", table] if table else []))
+    return [re.sub(r"\[\d+:\d+\]", "", line) for line in text.splitlines() if not line.startswith("#")]
+
+
+def rules_of(chain: str, *, table: str = "nat") -> list[str]:
+    return [line for line in saved(table=table) if line.startswith(f"-A {chain} ")]
+
+
+def every_option(family: Family) -> tuple[Rule, ...]:
+    """A rule for each thing that a rule can say."""
+    four = family is Family.IPV4
+    network = IPv4Network("10.244.0.0/16") if four else IPv6Network("fd00:10:244::/56")
+    host = IPv4Network("10.96.0.10/32") if four else IPv6Network("fd00:10:96::a/128")
+    address = IPv4Address("10.244.1.7") if four else IPv6Address("fd00:10:244:1::7")
+    known = frozenset({ConntrackState.RELATED, ConntrackState.ESTABLISHED, ConntrackState.DNAT})
+    return (
+        Rule(),
+        Rule(source=network, target=Verdict.RETURN),
+        Rule(source=network, source_inverted=True, destination=host, destination_inverted=True),
+        Rule(in_interface="veth1", target=Verdict.ACCEPT),
+        Rule(in_interface="cni+", in_interface_inverted=True, out_interface="eth0"),
+        *(Rule(protocol=protocol, destination_port=53, target=Jump("EMPTY")) for protocol in Protocol),
+        Rule(protocol=Protocol.TCP),
+        Rule(comment='say "web\'s" \\ ok -j DROP'),
+        Rule(comment="x" * 255, conntrack=Conntrack(known)),
+        Rule(conntrack=Conntrack(known, inverted=True)),
+        Rule(conntrack=Conntrack(frozenset({ConntrackState.NEW, ConntrackState.INVALID}))),
+        Rule(mark=Mark(0x4000, 0x4000, inverted=True)),
+        Rule(mark=Mark(0, 0xFFFFFFFF), target=SetMark(0x4000, 0)),
+        Rule(destination_local=True, source_local=False),
+        Rule(destination_local=False),
+        *(Rule(statistic=held_probability(1 / share), target=Jump("EMPTY")) for share in (2, 3, 7, 999)),
+        Rule(comment="web", recent=Recent("KUBE-SEP-A"), protocol=Protocol.UDP, target=Dnat(address, 65535)),
+        Rule(recent=Recent("KUBE-SEP-B", check_seconds=86400), target=Jump("EMPTY")),
+        Rule(protocol=Protocol.SCTP, target=Dnat(address, 1)),
+    )
+
+
+def table_of(*rules: Rule, family: Family = Family.IPV4, name: str = "nat") -> Table:
+    return Table(family, name, chains=(Chain("EMPTY"), Chain("ALL", rules)))
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_every_option_is_written_as_iptables_restore_writes_it(family: Family, enter: Enter) -> None:
+    table = table_of(*every_option(family), family=family)
+    enter("ours")
+    iptables.apply(table)
+    ours = saved(family)
+
+    enter("theirs")
+    run(f"{COMMANDS[family]}-restore", text=save_text([table]))
+
+    assert ours == saved(family)
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_what_was_written_is_read_back_as_the_same_values(family: Family, enter: Enter) -> None:
+    rules = every_option(family)
+    enter("ours")
+
+    iptables.apply(table_of(*rules, family=family))
+
+    seen = next(chain for chain in read(family, "nat").chains if chain.name == "ALL")
+    assert [found.rule for found in seen.rules] == list(rules)
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_rules_for_postrouting_and_filter_are_written_too(family: Family, enter: Enter) -> None:
+    masquerading = (Rule(target=Masquerade(random_fully=True)), Rule(target=Masquerade(random_fully=False)))
+    nat = Table(family, "nat", (Chain("MASQ", masquerading),), (Hook("POSTROUTING", Rule(target=Jump("MASQ"))),))
+    refusing = (Rule(target=Reject()), Rule(comment="silence", target=Verdict.DROP))
+    filter_ = Table(family, "filter", (Chain("NO", refusing),), (Hook("FORWARD", Rule(target=Jump("NO"))),))
+    enter("ours")
+    for table in (nat, filter_):
+        iptables.apply(table)
+    ours = saved(family)
+
+    enter("theirs")
+    run(f"{COMMANDS[family]}-restore", text=save_text([nat, filter_]))
+
+    assert sorted(ours) == sorted(saved(family))
+
+
+@pytest.mark.parametrize("case", sorted(path for path in CASES.iterdir() if path.is_dir()), ids=lambda path: path.name)
+def test_the_tables_of_a_reference_case_are_written_as_iptables_restore_writes_them(case: Path, enter: Enter) -> None:
+    wanted = tables(*documents(CASES / "node1.yaml"), *documents(case / "manifest.yaml"))
+    enter("ours")
+    for table in wanted:
+        iptables.apply(table)
+    ours = saved()
+
+    enter("theirs")
+    run("iptables-legacy-restore", text=save_text(wanted))
+
+    assert sorted(ours) == sorted(saved())
+
+
+def test_a_table_that_is_there_already_is_not_written_again_and_keeps_its_counters(enter: Enter) -> None:
+    enter("ours")
+    run("ip", "link", "set", "lo", "up")
+    table = Table(Family.IPV4, "filter", (Chain("PASS", (Rule(),)),), (Hook("OUTPUT", Rule(target=Jump("PASS"))),))
+    assert iptables.apply(table).changed
+    with socket(AF_INET, SOCK_DGRAM) as sender:
+        sender.sendto(b"counted", ("127.0.0.1", 9))
+
+    assert not iptables.apply(table).changed
+
+    assert [chain.rules[0].packets for chain in read(Family.IPV4, "filter").chains if chain.name == "PASS"] != [0]
+
+
+def test_hooks_go_to_the_top_in_order_once_and_other_rules_stay(enter: Enter) -> None:
+    enter("ours")
+    run("iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-m", "limit", "-j", "ACCEPT")
+    run("iptables-legacy", "-t", "nat", "-N", "FOREIGN")
+    run("iptables-legacy", "-t", "nat", "-A", "FOREIGN", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "8080")
+    hooks = tuple(Hook("PREROUTING", Rule(comment=text, target=Jump("EMPTY"))) for text in ("first", "second"))
+    table = Table(Family.IPV4, "nat", (Chain("EMPTY"),), hooks)
+
+    iptables.apply(table)
+    iptables.apply(replace(table, chains=(Chain("EMPTY", (Rule(comment="new"),)),)))
+
+    texts = [re.sub(r".*(first|second|limit).*", r"\1", line) for line in rules_of("PREROUTING")]
+    assert texts == ["second", "first", "limit"]
+    assert rules_of("FOREIGN") == ["-A FOREIGN -p tcp -j REDIRECT --to-ports 8080"]
+
+
+def test_a_chain_that_is_no_longer_wanted_goes_unless_somebody_else_jumps_to_it(enter: Enter) -> None:
+    enter("ours")
+    chains = tuple(Chain(f"KUBE-SVC-{name}", (Rule(target=Jump("EMPTY")),)) for name in "ABC")
+    table = Table(Family.IPV4, "nat", (Chain("EMPTY"), *chains), owned=("KUBE-SVC-",))
+    iptables.apply(table)
+    run("iptables-legacy", "-t", "nat", "-N", "KUBE-OTHER")
+    run("iptables-legacy", "-t", "nat", "-A", "OUTPUT", "-j", "KUBE-SVC-B")
+
+    done = iptables.apply(replace(table, chains=(Chain("EMPTY"), chains[2])))
+
+    assert done.kept == ("KUBE-SVC-B",)
+    names = [line.split()[0] for line in saved(table="nat") if line.startswith(":KUBE")]
+    assert names == [":KUBE-OTHER", ":KUBE-SVC-B", ":KUBE-SVC-C"]
+    assert not rules_of("KUBE-SVC-B")
+
+
+def test_remove_takes_away_what_apply_wrote_and_nothing_else(enter: Enter) -> None:
+    enter("ours")
+    run("iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-p", "udp", "-j", "ACCEPT")
+    before = saved(table="nat")
+    for table in (tables := (table_with_hooks(), replace(table_with_hooks(), chains=(Chain("KUBE-SERVICES"),)))):
+        iptables.apply(table)
+
+    iptables.remove(tables[1])
+
+    assert saved(table="nat") == before
+
+
+def table_with_hooks() -> Table:
+    services = Chain("KUBE-SERVICES", (Rule(target=Jump("KUBE-SVC-A")),))
+    hooks = tuple(
+        Hook(chain, Rule(comment="portals", target=Jump("KUBE-SERVICES"))) for chain in ("OUTPUT", "PREROUTING")
+    )
+    return Table(Family.IPV4, "nat", (services, Chain("KUBE-SVC-A")), hooks, ("KUBE-SVC-",))
+
+
+def test_a_patch_changes_what_it_names_and_leaves_the_rest(enter: Enter) -> None:
+    enter("ours")
+    iptables.apply(table_with_hooks())
+    run("iptables-legacy", "-t", "nat", "-A", "KUBE-SERVICES", "-m", "limit", "-j", "RETURN")
+    to = {name: Rule(comment=name, target=Jump(f"KUBE-SVC-{name}")) for name in "BC"}
+    patch = TablePatch(
+        Family.IPV4,
+        "nat",
+        chains=(Chain("KUBE-SVC-B", (to["C"],)), Chain("KUBE-SVC-C", (Rule(comment="end"),))),
+        edits=(ChainEdit("KUBE-SERVICES", removed=(Rule(target=Jump("KUBE-SVC-A")),), added=(to["B"], to["C"])),),
+        removed=("KUBE-SVC-A",),
+    )
+
+    iptables.apply_patch(patch)
+
+    assert rules_of("KUBE-SERVICES") == [
+        "-A KUBE-SERVICES -m comment --comment B -j KUBE-SVC-B",
+        "-A KUBE-SERVICES -m comment --comment C -j KUBE-SVC-C",
+        "-A KUBE-SERVICES -m limit --limit 3/hour -j RETURN",
+    ]
+    assert rules_of("KUBE-SVC-B") == ["-A KUBE-SVC-B -m comment --comment C -j KUBE-SVC-C"]
+    assert not any("KUBE-SVC-A" in line for line in saved(table="nat"))
+
+
+def test_a_patch_for_a_table_that_was_flushed_says_so_and_changes_nothing(enter: Enter) -> None:
+    enter("ours")
+    iptables.apply(table_with_hooks())
+    run("iptables-legacy", "-t", "nat", "-F")
+    before = saved(table="nat")
+    gone = ChainEdit("KUBE-SERVICES", removed=(Rule(target=Jump("KUBE-SVC-A")),))
+
+    with pytest.raises(iptables.OutOfStep):
+        iptables.apply_patch(TablePatch(Family.IPV4, "nat", chains=(Chain("KUBE-SVC-Z"),), edits=(gone,)))
+
+    assert saved(table="nat") == before
+
+
+TCP = Protocol.TCP
+REFUSED = {
+    "a comment longer than the kernel holds": Rule(comment="x" * 256),
+    "a comment with a line break": Rule(comment="web\n-A OUTPUT -j DROP"),
+    "a port beyond the last": Rule(protocol=TCP, destination_port=65536),
+    "an address of the other family": Rule(destination=IPv6Network("fd00::1/128")),
+    "a translation to the other family": Rule(protocol=TCP, target=Dnat(IPv6Address("fd00::1"), 80)),
+    "a chain name longer than the kernel holds": Rule(target=Jump("K" * 29)),
+    "a jump to a chain that is not there": Rule(target=Jump("NOWHERE")),
+    "a translation with a port but no protocol": Rule(target=Dnat(IPv4Address("10.244.1.7"), 80)),
+    "masquerading where packets come in": Rule(target=Masquerade()),
+    "a mark of more than 32 bits": Rule(target=SetMark(1 << 32, 0)),
+    "an option that is only read": Rule(extra=("-m", "limit")),
+}
+
+
+@pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_rule_is_named_and_nothing_changes(bad: Rule, enter: Enter) -> None:
+    enter("ours")
+    good = table_with_hooks()
+    iptables.apply(good)
+    before = saved()
+    wrong = Chain("KUBE-SERVICES", (Rule(comment="one"), bad, Rule(comment="three")))
+
+    with pytest.raises(iptables.RuleRefused) as caught:
+        iptables.apply(replace(good, chains=(wrong, Chain("KUBE-SVC-A"))))
+
+    assert (caught.value.chain, caught.value.rule) == ("KUBE-SERVICES", bad)
+    assert saved() == before
+
+
+def test_a_table_that_somebody_changed_after_it_was_opened_is_not_overwritten(enter: Enter) -> None:
+    enter("ours")
+    with OpenTable(Family.IPV4, "nat") as late:
+        run("iptables-legacy", "-t", "nat", "-A", "OUTPUT", "-j", "ACCEPT")
+        late.create_chain("LATE")
+
+        with pytest.raises(iptables.KernelError) as caught:
+            late.commit()
+
+    assert "Resource temporarily unavailable" in str(caught.value)
+    assert rules_of("OUTPUT") == ["-A OUTPUT -j ACCEPT"]
+
+
+def test_what_is_applied_between_the_changes_of_somebody_else_loses_none_of_them(enter: Enter) -> None:
+    enter("ours")
+    table = table_with_hooks()
+    for number in range(20):
+        other = subprocess.Popen(
+            ["iptables-legacy", "-w", "-t", "nat", "-A", "OUTPUT", "-p", "udp", "--dport", str(1 + number)]
+        )
+        iptables.apply(replace(table, chains=(*table.chains, Chain("EXTRA", (Rule(comment=str(number)),)))))
+        assert other.wait(timeout=10) == 0
+
+        assert rules_of("EXTRA") == [f"-A EXTRA -m comment --comment {number}"]
+
+    assert len([line for line in rules_of("OUTPUT") if "--dport" in line]) == 20
