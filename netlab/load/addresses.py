@@ -15,7 +15,7 @@ from netlab.model.topology import Network
 def check_addresses(topology: Cursor, documents: Documents, ranges: Ranges) -> None:
     """Report every address, range or port that is out of its range, or taken already."""
     machines = (*topology.get("spec", "nodes").items(), *topology.get("spec", "externals").items())
-    taken: dict[IPAddress, Cursor] = {}
+    taken: dict[IPAddress, tuple[str, Cursor]] = {}
     for machine in machines:
         _check_machine(machine, ranges.of("nodeCIDRs"), taken)
     _check_shares(topology, ranges.of("podCIDRs"))
@@ -24,7 +24,7 @@ def check_addresses(topology: Cursor, documents: Documents, ranges: Ranges) -> N
     _check_node_ports(services, topology.get("spec", "network", "nodePortRange"))
 
 
-def _check_machine(machine: Cursor, ranges: tuple[Written, ...], taken: dict[IPAddress, Cursor]) -> None:
+def _check_machine(machine: Cursor, ranges: tuple[Written, ...], taken: dict[IPAddress, tuple[str, Cursor]]) -> None:
     versions: set[int] = set()
     for cursor in machine.get("addresses").items():
         if (address := _address(cursor)) is None:
@@ -39,7 +39,7 @@ def _check_machine(machine: Cursor, ranges: tuple[Written, ...], taken: dict[IPA
             cursor.error(f"{address} is not in {_titles(ranges)}", "choose an address of that range")
         elif address in _special(home.range):
             cursor.error(f"{address} is {_special(home.range)[address]} of {home.title}", "choose another address")
-        _check_taken(cursor, address, taken)
+        _check_taken(cursor, address, owner=machine.get("name").text or cursor.path, taken=taken)
 
 
 def _special(range_: Range) -> dict[IPAddress, str]:
@@ -48,10 +48,10 @@ def _special(range_: Range) -> dict[IPAddress, str]:
     return special | ({range_[-1]: "the broadcast address"} if range_.version == 4 else {})
 
 
-def _check_taken(cursor: Cursor, address: IPAddress, taken: dict[IPAddress, Cursor]) -> None:
-    first = taken.setdefault(address, cursor)
-    if first is not cursor:
-        cursor.error(f"{address} is taken already", f"{first.path} has it, in line {first.mark.line}")
+def _check_taken(cursor: Cursor, address: IPAddress, *, owner: str, taken: dict[IPAddress, tuple[str, Cursor]]) -> None:
+    first, where = taken.setdefault(address, (owner, cursor))
+    if where is not cursor:
+        cursor.error(f"{address} is taken already", f"{first} has it, in line {where.mark.line}")
 
 
 def _titles(ranges: tuple[Written, ...]) -> str:
@@ -86,7 +86,7 @@ def _inside(part: Range, whole: Range) -> bool:
 
 
 def _check_cluster_ips(services: tuple[Document, ...], ranges: Ranges) -> None:
-    taken: dict[IPAddress, Cursor] = {}
+    taken: dict[IPAddress, tuple[str, Cursor]] = {}
     for service in services:
         spec = service.cursor.get("spec")
         if spec.get("type").text == "ExternalName":
@@ -100,7 +100,7 @@ def _check_cluster_ips(services: tuple[Document, ...], ranges: Ranges) -> None:
                 cursor.error(f"{address} is a second IPv{address.version} address of this Service")
             versions.add(address.version)
             _check_cluster_ip(cursor, address, ranges.of("serviceCIDRs"))
-            _check_taken(cursor, address, taken)
+            _check_taken(cursor, address, owner=service.title, taken=taken)
         _check_families(spec, ranges)
 
 
