@@ -10,7 +10,8 @@ from proxy_objects import GONE, LEAVING, LOCAL, REMOTE, UNREADY, endpoint, endpo
 from netlab.model.objects import KubernetesObject, Service
 from netlab.model.rules import Family, IPAddress
 from netlab.proxy.changes import ChangeTracker
-from netlab.proxy.ports import ServicePort
+from netlab.proxy.health import HealthCheck, health_checks
+from netlab.proxy.ports import ServiceName, ServicePort
 
 DNS = {"ports": [{"port": 53, "protocol": "UDP"}]}
 UDP = ({"name": "", "port": 5353, "protocol": "UDP"},)
@@ -248,6 +249,27 @@ def test_tcp_flows_are_never_stale() -> None:
     known = tracker(service(), endpoint_slice(HERE))
     known.remove(service())
     assert stale(known) == []
+
+
+# --- health checks
+
+
+def test_a_health_check_counts_the_ready_endpoints_of_this_node_once_for_all_ports() -> None:
+    spec = {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "healthCheckNodePort": 31000,
+        "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}],
+    }
+    targets = ({"name": "a", "port": 8080}, {"name": "b", "port": 8081})
+    leaving = endpoint("10.244.1.6", **LEAVING)
+    known = tracker(service(spec=spec), service("plain"), endpoint_slice(HERE, THERE, leaving, ports=targets))
+    assert health_checks(known) == (HealthCheck(ServiceName("default", "web"), 31000, 1),)
+
+
+def test_only_a_load_balancer_bound_to_its_nodes_has_a_health_check() -> None:
+    spec = {"type": "LoadBalancer", "healthCheckNodePort": 31000}
+    assert health_checks(tracker(service(spec=spec), endpoint_slice(HERE))) == ()
 
 
 # --- bad objects
