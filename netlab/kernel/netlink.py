@@ -107,6 +107,15 @@ class RouteSocket:
                 start, size = end, 0
         return refusals
 
+    def ask(self, kind: int, body: bytes) -> bytes:
+        """Ask for one thing; the message that answers, with its header. KernelError: the kernel refuses."""
+        self._sequence += 1
+        self._socket.send(HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST, self._sequence, 0) + body)
+        answer, message = next(self._receive())
+        if answer == NLMSG_ERROR:
+            raise KernelError(f"netlink request {kind}", self.where, -struct.unpack_from("=i", message, HEADER.size)[0])
+        return message
+
     def dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         """Ask for a table; its messages, each with its header. KernelError where the kernel has no such table."""
         self._sequence += 1

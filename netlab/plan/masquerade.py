@@ -18,7 +18,9 @@ from netlab.model.rules import Chain, Family, Hook, IPNetwork, Jump, Masquerade,
 from netlab.model.topology import Cidr
 from netlab.plan.stations import Station
 
-CHAIN = "NETLAB-MASQ"
+OWNED = "NETLAB-"
+"""Chains whose names begin so are a plan's."""
+CHAIN = OWNED + "MASQ"
 MULTICAST: dict[int, IPNetwork] = {4: ip_network("224.0.0.0/4"), 6: ip_network("ff00::/8")}
 
 
@@ -44,5 +46,5 @@ def _table(own: IPNetwork, *, cluster: IPNetwork) -> Table:
         name="nat",
         chains=(Chain(CHAIN, leave),),
         hooks=(Hook("POSTROUTING", hook),),
-        owned=("NETLAB-",),
+        owned=(OWNED,),
     )

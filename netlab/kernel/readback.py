@@ -1,0 +1,291 @@
+"""Read back what namespaces hold, as the same values that a plan wants: pyroute2 decodes, this module only chooses.
+
+Left out is what nobody planned and everybody has: loopback and link-local addresses, the routes that the kernel adds
+for an address, neighbours that were learnt, interfaces of other kinds.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from pathlib import Path
+
+from pyroute2.netlink import nlmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
+from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from netlab.kernel import iptables_read, sysctls
+from netlab.kernel.iptables_read import SeenTable
+from netlab.kernel.namespaces import Namespaces, names_of
+from netlab.kernel.netlink import RouteSocket, attribute
+from netlab.kernel.netlink_requests import (
+    IFADDRMSG,
+    IFF_UP,
+    IFINFOMSG,
+    NDMSG,
+    NUD_PERMANENT,
+    RT_TABLE_MAIN,
+    RTMSG,
+    RTN_TYPES,
+    RTNH_F_ONLINK,
+    RTPROT_BOOT,
+)
+from netlab.model.rules import Chain, Family, Hook, Jump, Table
+from netlab.model.state import (
+    Address,
+    Bridge,
+    FdbEntry,
+    Link,
+    Loopback,
+    NamespaceState,
+    Neighbour,
+    Route,
+    RouteKind,
+    Sysctl,
+    Veth,
+    Vxlan,
+)
+from netlab.plan.masquerade import OWNED
+from netlab.plan.sysctls import MANAGED
+
+RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNSID = 18, 22, 26, 30, 90
+IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
+NETNSA_FD = 3
+ROUTE_KINDS = {number: kind for kind, number in RTN_TYPES.items()}
+NAT = "nat"
+TABLE_NAMES = {
+    Family.IPV4: Path("/proc/thread-self/net/ip_tables_names"),
+    Family.IPV6: Path("/proc/thread-self/net/ip6_tables_names"),
+}
+UNKNOWN_PEER = ""
+"""Where the other end of a cable is in no namespace of the lab: in one that is being deleted, for instance."""
+
+
+def read(lab: str) -> tuple[NamespaceState, ...]:
+    """What all namespaces of the lab hold, sorted by name; none where there is no such lab."""
+    return read_namespaces(names_of(lab))
+
+
+def read_namespaces(names: Iterable[str]) -> tuple[NamespaceState, ...]:
+    """What the namespaces of those names hold. The far ends of cables are known by name where they are among `names`.
+
+    NotFound: there is no such namespace. KernelError: the kernel refuses to tell.
+    """
+    with Namespaces() as namespaces:
+        readings = [_read(name, namespaces) for name in names]
+        ends = _far_ends(readings, namespaces)
+    return tuple(_with_far_ends(reading, ends) for reading in readings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cable:
+    """One end of a veth pair by numbers: its own, the other end's, and the other end's namespace as seen from here."""
+
+    index: int
+    far_index: int
+    far_namespace: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    state: NamespaceState
+    names: Mapping[int, str]
+    cables: Sequence[_Cable]
+
+
+def _read(name: str, namespaces: Namespaces) -> _Reading:
+    namespaces.enter(name)
+    with RouteSocket(name) as route:
+        messages = _links(route)
+        names: dict[int, str] = {message["index"]: message.get_attr("IFLA_IFNAME") for message in messages}
+        links = tuple(link for message in messages if (link := _link(message, names)))
+        known = {link.name for link in links}
+        state = NamespaceState(
+            name=name,
+            sysctls=tuple(Sysctl(key, value) for key in MANAGED if (value := sysctls.read(key)) is not None),
+            links=links,
+            addresses=tuple(address for address in _addresses(route, names) if address.link in known),
+            routes=tuple(_routes(route, names)),
+            neighbours=tuple(entry for entry in _neighbours(route, names) if entry.link in known),
+            fdb=tuple(entry for link in links if isinstance(link, Vxlan) for entry in _fdb(route, link)),
+            tables=tuple(_tables()),
+        )
+        cables = [_cable(message) for message in messages if _kind(message) == "veth"]
+    return _Reading(state, names, cables)
+
+
+def _decode(decoder: type[nlmsg], data: bytes) -> nlmsg:
+    message = decoder(data)
+    message.decode()
+    return message
+
+
+def _links(route: RouteSocket) -> list[nlmsg]:
+    without_statistics = attribute(IFLA_EXT_MASK, struct.pack("=I", RTEXT_FILTER_SKIP_STATS))
+    body = IFINFOMSG.pack(0, 0, 0, 0, 0) + without_statistics
+    return [_decode(ifinfmsg, data) for data in route.dump(RTM_GETLINK, body)]
+
+
+def _kind(message: nlmsg) -> str | None:
+    info = message.get_attr("IFLA_LINKINFO")
+    return str(info.get_attr("IFLA_INFO_KIND")) if info else None
+
+
+def _link(message: nlmsg, names: Mapping[int, str]) -> Link | None:
+    """The interface; None if it is of a kind that no plan has."""
+    info = message.get_attr("IFLA_LINKINFO")
+    name = message.get_attr("IFLA_IFNAME")
+    mac, mtu, up = message.get_attr("IFLA_ADDRESS"), message.get_attr("IFLA_MTU"), bool(message["flags"] & IFF_UP)
+    port = info.get_attr("IFLA_INFO_SLAVE_DATA") if info else None
+    hairpin = bool(port and port.get_attr("IFLA_BRPORT_MODE"))
+    master = names.get(message.get_attr("IFLA_MASTER") or 0)
+    match "loopback" if name == "lo" else _kind(message):
+        case "loopback":
+            return Loopback(mtu=mtu, up=up)
+        case "bridge":
+            return Bridge(name=name, mac=mac, mtu=mtu, master=master, hairpin=hairpin, up=up)
+        case "veth":
+            far = {"peer_namespace": UNKNOWN_PEER, "peer": UNKNOWN_PEER}
+            return Veth(name=name, mac=mac, mtu=mtu, master=master, hairpin=hairpin, up=up, **far)
+        case "vxlan":
+            data = info.get_attr("IFLA_INFO_DATA")
+            local = data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6") or "0.0.0.0"
+            number, port_number = data.get_attr("IFLA_VXLAN_ID"), data.get_attr("IFLA_VXLAN_PORT")
+            tunnel = {"vni": number, "local": ip_address(local), "port": port_number}
+            return Vxlan(name=name, mac=mac, mtu=mtu, master=master, hairpin=hairpin, up=up, **tunnel)
+    return None
+
+
+def _cable(message: nlmsg) -> _Cable:
+    return _Cable(message["index"], message.get_attr("IFLA_LINK") or 0, message.get_attr("IFLA_LINK_NETNSID"))
+
+
+def _addresses(route: RouteSocket, names: Mapping[int, str]) -> Iterator[Address]:
+    for data in route.dump(RTM_GETADDR, IFADDRMSG.pack(0, 0, 0, 0, 0)):
+        message = _decode(ifaddrmsg, data)
+        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+        interface = ip_interface(f"{text}/{message['prefixlen']}")
+        if not interface.is_loopback and not interface.is_link_local:
+            yield Address(names[message["index"]], interface)
+
+
+def _routes(route: RouteSocket, names: Mapping[int, str]) -> Iterator[Route]:
+    for data in route.dump(RTM_GETROUTE, RTMSG.pack(0, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0)):
+        message = _decode(rtmsg, data)
+        kind = ROUTE_KINDS.get(message["type"])
+        if kind is None or message["proto"] != RTPROT_BOOT:
+            continue
+        via = message.get_attr("RTA_GATEWAY")
+        # IPv6 names the loopback interface for a route that leads nowhere.
+        device = message.get_attr("RTA_OIF") if kind is RouteKind.UNICAST else None
+        yield Route(
+            destination=_destination(message),
+            via=ip_address(via) if via else None,
+            link=names.get(device or 0),
+            onlink=bool(message["flags"] & RTNH_F_ONLINK),
+            kind=kind,
+        )
+
+
+def _destination(message: nlmsg) -> IPv4Network | IPv6Network:
+    everywhere = "0.0.0.0" if message["family"] == socket.AF_INET else "::"
+    return ip_network(f"{message.get_attr('RTA_DST') or everywhere}/{message['dst_len']}")
+
+
+def _neighbours(route: RouteSocket, names: Mapping[int, str]) -> Iterator[Neighbour]:
+    for data in route.dump(RTM_GETNEIGH, NDMSG.pack(0, 0, 0, 0, 0)):
+        # Most entries of a busy namespace were learnt: look at the state before decoding.
+        if NDMSG.unpack_from(data, 16)[2] & NUD_PERMANENT:
+            message = _decode(ndmsg, data)
+            address, mac = message.get_attr("NDA_DST"), message.get_attr("NDA_LLADDR")
+            yield Neighbour(names[message["ifindex"]], ip_address(address), mac)
+
+
+def _fdb(route: RouteSocket, link: Vxlan) -> Iterator[FdbEntry]:
+    for data in route.dump(RTM_GETNEIGH, NDMSG.pack(socket.AF_BRIDGE, route.index(link.name), 0, 0, 0)):
+        message = _decode(ndmsg, data)
+        to = message.get_attr("NDA_DST")
+        if to and message["state"] & NUD_PERMANENT:
+            yield FdbEntry(link.name, message.get_attr("NDA_LLADDR"), ip_address(to))
+
+
+def _tables() -> Iterator[Table]:
+    """What a plan has put into the nat tables of the thread's namespace, if they are in use there at all.
+
+    To look into a table that nobody uses yet would start it, and slow down every packet from then on.
+    """
+    for family, names in TABLE_NAMES.items():
+        if NAT in names.read_text().split() and (ours := _ours(iptables_read.read(family, NAT))):
+            yield ours
+
+
+def _ours(seen: SeenTable) -> Table | None:
+    chains = [chain for chain in seen.chains if chain.name.startswith(OWNED)]
+    names = {chain.name for chain in chains}
+    hooks = [
+        Hook(chain.name, counted.rule)
+        for chain in seen.chains
+        for counted in reversed(chain.rules)
+        if chain.name not in names and isinstance(counted.rule.target, Jump) and counted.rule.target.chain in names
+    ]
+    filled = tuple(Chain(chain.name, tuple(counted.rule for counted in chain.rules)) for chain in chains)
+    return Table(seen.family, seen.name, chains=filled, hooks=tuple(hooks), owned=(OWNED,)) if chains else None
+
+
+Ends = dict[tuple[str, str], tuple[str, str]]
+"""The far end of a cable (namespace, interface) by the near one."""
+
+
+def _far_ends(readings: Sequence[_Reading], namespaces: Namespaces) -> Ends:
+    """Which cable ends belong together.
+
+    A namespace knows the other end's by a number of its own. The other end is one whose two interface numbers are the
+    same, crosswise; of those the kernel is asked, namespace by namespace, which has that number here.
+    """
+    candidates: defaultdict[tuple[int, int], list[tuple[_Reading, _Cable]]] = defaultdict(list)
+    for reading in readings:
+        for cable in reading.cables:
+            candidates[cable.index, cable.far_index].append((reading, cable))
+    ends: Ends = {}
+    for reading in readings:
+        open_ends = [cable for cable in reading.cables if (reading.state.name, reading.names[cable.index]) not in ends]
+        if not open_ends:
+            continue
+        namespaces.enter(reading.state.name)
+        with RouteSocket(reading.state.name) as route:
+            for cable in open_ends:
+                for other, far in candidates[cable.far_index, cable.index]:
+                    if _namespace_number(other.state.name, route, namespaces) == cable.far_namespace:
+                        near_end = reading.state.name, reading.names[cable.index]
+                        far_end = other.state.name, other.names[far.index]
+                        ends[near_end], ends[far_end] = far_end, near_end
+    return ends
+
+
+def _namespace_number(name: str, route: RouteSocket, namespaces: Namespaces) -> int | None:
+    """The number by which the socket's namespace knows the one of that name; None for itself."""
+    if name == route.where:
+        return None
+    question = struct.pack("=Bxxx", 0) + attribute(NETNSA_FD, struct.pack("=I", namespaces.descriptor(name)))
+    number: int = _decode(nsidmsg, route.ask(RTM_GETNSID, question)).get_attr("NETNSA_NSID")
+    return number
+
+
+def _with_far_ends(reading: _Reading, ends: Ends) -> NamespaceState:
+    return replace(
+        reading.state, links=tuple(_with_far_end(link, reading.state.name, ends) for link in reading.state.links)
+    )
+
+
+def _with_far_end(link: Link, namespace: str, ends: Ends) -> Link:
+    if not isinstance(link, Veth) or (namespace, link.name) not in ends:
+        return link
+    peer_namespace, peer = ends[namespace, link.name]
+    return replace(link, peer_namespace=peer_namespace, peer=peer)
