@@ -37,6 +37,7 @@ class ObjectMeta(Part):
     generation: int | None = None
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+    deletion_grace_period_seconds: int | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
@@ -106,9 +107,18 @@ class Node(KubernetesObject):
 # --- Pod
 
 
+class ObjectFieldSelector(Part):
+    field_path: str
+
+
+class EnvVarSource(Part):
+    field_ref: ObjectFieldSelector | None = None
+
+
 class EnvVar(Part):
     name: str
     value: str | None = None
+    value_from: EnvVarSource | None = None
 
 
 class PodProtocol(StrEnum):
@@ -129,11 +139,17 @@ class ContainerPort(Part):
     host_port: PortNumber | None = None
 
 
+class HttpHeader(Part):
+    name: str
+    value: str
+
+
 class HttpGetAction(Part):
     path: str = "/"
     port: PortReference
     host: str | None = None
     scheme: str | None = None
+    http_headers: tuple[HttpHeader, ...] = ()
 
 
 class TcpSocketAction(Part):
@@ -158,6 +174,20 @@ class Probe(Part):
     failure_threshold: Annotated[int, Field(ge=1)] = 3
 
 
+class SleepAction(Part):
+    seconds: Annotated[int, Field(ge=0)]
+
+
+class LifecycleHandler(Part):
+    sleep: SleepAction | None = None
+
+
+class Lifecycle(Part):
+    """`pre_stop` holds back the end of a container whose Pod is deleted."""
+
+    pre_stop: LifecycleHandler | None = None
+
+
 class Container(Part):
     name: str
     image: str | None = None
@@ -167,6 +197,7 @@ class Container(Part):
     working_dir: str | None = None
     ports: tuple[ContainerPort, ...] = ()
     readiness_probe: Probe | None = None
+    lifecycle: Lifecycle | None = None
 
 
 class PodSpec(Part):
@@ -186,9 +217,12 @@ class PodIP(Part):
 
 class ContainerStatus(Part):
     name: str
+    image: str = ""
     ready: bool = False
+    started: bool | None = None
     restart_count: int = 0
     state: dict[str, dict[str, str | int]] = {}
+    last_state: dict[str, dict[str, str | int]] = {}
 
 
 class PodStatus(Part):

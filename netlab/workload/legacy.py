@@ -28,14 +28,17 @@ class LegacyTools:
 
 def legacy_tools(directory: Path, *, alternatives: Path = ALTERNATIVES) -> LegacyTools:
     """Prepare in `directory`, once, what commands of a lab need; nothing where the machine has no legacy iptables."""
+    overlay, programs = directory / ".alternatives", directory / ".programs"
+    if overlay.exists():
+        return LegacyTools(alternatives=overlay)
+    if programs.exists():
+        return LegacyTools(programs=programs)
     binaries = legacy_programs()
-    if not binaries:
-        return LegacyTools()
-    if (alternatives / "iptables").is_symlink():
+    if (alternatives / "iptables").is_symlink() and binaries:
         links = {entry.name: os.readlink(entry) for entry in alternatives.iterdir() if entry.is_symlink()}
         replaced = {name: target for name, target in binaries.items() if name in links}
-        return LegacyTools(alternatives=_folder_of_links(directory / ".alternatives", links | replaced))
-    return LegacyTools(programs=_folder_of_links(directory / ".programs", binaries))
+        return LegacyTools(alternatives=_folder_of_links(overlay, links | replaced))
+    return LegacyTools(programs=_folder_of_links(programs, binaries))
 
 
 def legacy_programs() -> dict[str, str]:
@@ -51,8 +54,6 @@ def _legacy_name(name: str) -> str:
 
 def _folder_of_links(folder: Path, links: dict[str, str]) -> Path:
     """Made beside its place and then renamed into it, so that nobody ever sees half of it."""
-    if folder.exists():
-        return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))
     fresh.chmod(0o755)

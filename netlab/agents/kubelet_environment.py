@@ -1,0 +1,49 @@
+"""What a container's command is given: its arguments, environment and folder, as Kubernetes makes them of a Pod."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from netlab.model.objects import Container, EnvVar, Pod
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([-._a-zA-Z0-9]+)\))")
+
+
+def environment(container: Container, pod: Pod, *, hostname: str) -> dict[str, str]:
+    """HOSTNAME and the container's own variables; a later one may refer to an earlier one as $(NAME)."""
+    env = {"HOSTNAME": hostname}
+    for variable in container.env:
+        value = expand(variable.value, env) if variable.value is not None else field_value(variable, pod)
+        if value is not None:
+            env[variable.name] = value
+    return env
+
+
+def arguments(container: Container, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The command and its arguments, with $(NAME) replaced by variables."""
+    return tuple(expand(argument, env) for argument in (*container.command, *container.args))
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """`$(NAME)` becomes the variable's value, or stays where there is none; `$$` becomes `$`."""
+
+    def replacement(match: re.Match[str]) -> str:
+        return env.get(match[1], match[0]) if match[1] else "$"
+
+    return _REFERENCE.sub(replacement, text)
+
+
+def field_value(variable: EnvVar, pod: Pod) -> str | None:
+    """What `valueFrom.fieldRef` refers to; None for what a lab does not have (ConfigMaps, Secrets, resources)."""
+    fields = {
+        "metadata.name": pod.metadata.name,
+        "metadata.namespace": pod.metadata.namespace or "default",
+        "metadata.uid": pod.metadata.uid,
+        "spec.nodeName": pod.spec.node_name,
+        "status.hostIP": pod.status.host_ip,
+        "status.podIP": pod.status.pod_ip,
+        "status.podIPs": ",".join(address.ip for address in pod.status.pod_ips),
+    }
+    reference = variable.value_from.field_ref if variable.value_from else None
+    return fields.get(reference.field_path) if reference else None

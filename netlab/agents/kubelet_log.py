@@ -1,0 +1,60 @@
+"""A container's log: what it printed, both streams, in one file that cannot grow for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+SIZE_LIMIT = 512 * 1024
+"""Bytes of a log before it becomes `<name>.1`, in place of the one that was called so before."""
+
+
+class ContainerLog:
+    """Appends to `path`, whose folder is made at the first line. What cannot be written is lost: a Pod goes on."""
+
+    def __init__(self, path: Path, *, limit: int = SIZE_LIMIT) -> None:
+        self._path = path
+        self._limit = limit
+        self._descriptor: int | None = None
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Add these bytes as they are."""
+        with contextlib.suppress(OSError):
+            if self._descriptor is None:
+                self._open()
+            elif self._size + len(data) > self._limit:
+                self._rotate()
+            if self._descriptor is not None:
+                self._size += os.write(self._descriptor, data)
+
+    def line(self, text: str) -> None:
+        """Add a line."""
+        self.write(f"{text}\n".encode(errors="backslashreplace"))
+
+    def discard(self) -> None:
+        """Remove what has been logged."""
+        self.close()
+        for path in (self._path, self._rotated):
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file; the next line opens it again."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def _rotate(self) -> None:
+        self.close()
+        self._path.replace(self._rotated)
+        self._open()
+
+    @property
+    def _rotated(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.1")
