@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -40,3 +41,10 @@ def plan(
 
     To read, or to paste as root; nothing is changed.
     """
+    from netlab.cli.blueprint import draw, script  # noqa: PLC0415
+    from netlab.cli.documents import read_topology  # noqa: PLC0415
+
+    blueprint = draw(read_topology(file), node=node)
+    commands = [asdict(entry) for entry in blueprint.entries]
+    document: dict[str, Json] = {"apiVersion": "netlab/v1", "kind": "Plan", "lab": blueprint.lab, "commands": commands}
+    emit(document, output, lambda: script(blueprint))

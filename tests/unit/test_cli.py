@@ -95,10 +95,24 @@ def test_problems_as_json_go_to_standard_error(tmp_path: Path) -> None:
     assert set(error["problems"][0]) == {"file", "line", "column", "path", "message", "suggestion"}
 
 
+def test_a_plan_as_json_is_a_list_of_commands() -> None:
+    plan = json.loads(netlab("plan", GOOD, "-o", "json").stdout)
+    assert (plan["kind"], plan["lab"], plan["commands"][0]["command"]) == (
+        "Plan",
+        "two-nodes",
+        "ip netns add two-nodes.fabric",
+    )
+
+
+def test_a_plan_is_the_same_every_time() -> None:
+    assert netlab("plan", GOOD).stdout == netlab("plan", GOOD).stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["verson"],
+        ["plan", str(GOOD), "--node", "node9"],
         ["up"],
         ["up", "/nonexistent.yaml"],
         ["get"],

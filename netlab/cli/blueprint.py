@@ -1,0 +1,106 @@
+"""A file as the commands that its lab amounts to, computed without looking at the kernel or touching it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netlab.api.simulate import Snapshot, simulate
+from netlab.cli.arguments import wrong
+from netlab.model.names import Place, PlaceKind, network_namespace
+from netlab.model.objects import Node
+from netlab.model.rules import Family, Table
+from netlab.model.state import LabState
+from netlab.model.topology import LabFile
+from netlab.plan.commands import command
+from netlab.plan.compose import lab_state
+from netlab.plan.diff import diff
+from netlab.plan.steps import AddLink, AddNamespace, SetSysctl, SetTable, Step
+from netlab.proxy.changes import ChangeTracker
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.decide import decide_all
+from netlab.proxy.iptables.tables import spell
+from netlab.proxy.save_text import save_text
+
+RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What `up` would do: commands in their order, each of one network namespace and of one chapter."""
+
+    lab: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command, for a shell of the superuser."""
+
+    chapter: str
+    namespace: str
+    command: str
+
+
+def draw(file: LabFile, *, node: str | None) -> Blueprint:
+    """The commands for the whole lab, or those in the namespaces of one node and its Pods. InvalidInput."""
+    snapshot = simulate(file)
+    lab = snapshot.topology.metadata.name
+    state = lab_state(snapshot.topology, snapshot.nodes, snapshot.pods, lab)
+    concerned = _namespaces(state, node)
+    steps = [_entry(step) for step in diff((), state.namespaces)]
+    rules = [entry for each in snapshot.nodes for entry in _proxy_rules(snapshot, each, lab=lab)]
+    return Blueprint(lab, tuple(entry for entry in (*steps, *rules) if entry.namespace in concerned))
+
+
+def script(blueprint: Blueprint) -> str:
+    """The commands as one text, with a heading where a new chapter begins."""
+    lines = [f"# What `netlab up` does for lab {blueprint.lab}: read it, or paste it as root on a machine of its own."]
+    chapter = ""
+    for entry in blueprint.entries:
+        if entry.chapter != chapter:
+            chapter = entry.chapter
+            lines += ["", f"# {chapter}"]
+        lines.append(entry.command)
+    return "\n".join([*lines, ""])
+
+
+def _namespaces(state: LabState, node: str | None) -> frozenset[str]:
+    if node is None:
+        return frozenset(each.name for each in state.namespaces)
+    for each in state.nodes:
+        if each.name == node.removeprefix("node/"):
+            return frozenset({each.namespace.name, *(pod.name for pod in each.pods)})
+    raise wrong(f"the file has no node {node!r}", f"it has {', '.join(each.name for each in state.nodes)}")
+
+
+def _entry(step: Step) -> Entry:
+    match step:
+        case SetTable(namespace, table):
+            return Entry(f"inside {namespace}", namespace, _restore(namespace, table.family, (table,)))
+        case AddNamespace() | SetSysctl():
+            return Entry("namespaces and their settings", step.namespace, command(step))
+        case AddLink():
+            return Entry("bridges, cables and tunnels", step.namespace, command(step))
+    return Entry(f"inside {step.namespace}", step.namespace, command(step))
+
+
+def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]:
+    """What kube-proxy writes on that node once it has seen every Service and EndpointSlice."""
+    name = node.metadata.name
+    tracker = ChangeTracker(node_name=name)
+    for each in (node, *snapshot.services, *snapshot.endpoint_slices):
+        tracker.put(each)
+    tracker.collect()
+    network = snapshot.topology.spec.network
+    config = ProxyConfig(node_name=name, cluster_cidrs=network.pod_cidrs)
+    routes = decide_all(tracker, config).values()
+    namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
+    for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
+        total = tracker.endpoint_total(family)
+        tables = spell(routes, config=config, node=tracker.node, family=family, endpoint_total=total)
+        yield Entry(f"kube-proxy's rules on {name}", namespace, _restore(namespace, family, tables))
+
+
+def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:
+    return f"ip netns exec {namespace} {RESTORE[family]} --noflush <<'END'\n{save_text(tables)}END"
