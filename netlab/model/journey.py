@@ -40,7 +40,10 @@ class Translation(BaseModel):
 
 
 class Flow(BaseModel):
-    """One packet and what became of it. `source_seen` is the source address as the Pod saw it."""
+    """One packet and what became of it.
+
+    `pod` is the Pod that got it, whether or not its answer came back; `source_seen` the source address as that saw it.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -52,6 +55,8 @@ class Flow(BaseModel):
 
 
 class ProbeSummary(BaseModel):
+    """How many flows had each verdict, and how many came to each Pod, answered or not."""
+
     model_config = ConfigDict(frozen=True)
 
     verdicts: dict[PacketVerdict, int] = {}
@@ -64,6 +69,8 @@ class ProbeResult(Report):
     to: str
     flows: tuple[Flow, ...]
     summary: ProbeSummary
+    notes: tuple[str, ...] = ()
+    """What a reader should know to judge the flows, a sentence each."""
 
 
 class ExpectationResult(BaseModel):

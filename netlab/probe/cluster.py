@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, ip_address
 
@@ -14,7 +14,6 @@ from netlab.model.objects import EndpointSlice, Node, Pod, Service
 from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import Target, TargetKind, TargetProtocol, Workload, WorkloadKind
 from netlab.model.topology import Topology
-from netlab.plan.stations import external_stations
 
 HEADLESS = "None"
 """What `clusterIP` says of a Service that has none."""
@@ -75,6 +74,8 @@ class ClusterView:
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
     endpoint_slices: tuple[EndpointSlice, ...] = ()
+    external_addresses: Mapping[str, tuple[IPAddress, ...]] = field(default_factory=dict)
+    """Addresses of the machines outside, by name."""
 
     # --- names
 
@@ -118,6 +119,11 @@ class ClusterView:
         if not addresses:
             raise NotFound(f"{target.host} has no {f'{family} ' if family else ''}address")
         return Destination(addresses[0], self._port(target), target.protocol)
+
+    def families(self, target: Target) -> tuple[Family, ...]:
+        """The families to try the target in: of a Service, those of all its ClusterIPs; else of the first address."""
+        families = tuple(dict.fromkeys(family_of(address) for address in self._addresses(target)))
+        return families if target.kind is TargetKind.SERVICE else families[:1]
 
     def pod_at(self, address: IPAddress) -> Pod | None:
         """The Pod that has the address now."""
@@ -164,8 +170,7 @@ class ClusterView:
 
     @cached_property
     def _externals(self) -> dict[str, tuple[IPAddress, ...]]:
-        stations = external_stations(self.topology, lab=self.lab)
-        return {station.name: tuple(interface.ip for interface in station.addresses) for station in stations}
+        return {e.name: self.external_addresses.get(e.name, ()) for e in self.topology.spec.externals}
 
     @cached_property
     def _pod_by_address(self) -> dict[IPAddress, Pod]:

@@ -160,7 +160,8 @@ class Exchange:
         for port in [port for port, flow in self._waiting.items() if flow.deadline <= now]:
             flow = self._waiting.pop(port)
             self._end(flow, PacketVerdict.DROPPED)
-            self._say_farewell(flow)
+            if flow.arrival:
+                self._say_farewell(flow)
 
     def _end(self, flow: Outcome, verdict: PacketVerdict) -> None:
         flow.verdict = verdict
@@ -169,7 +170,7 @@ class Exchange:
         self._ended(flow)
 
     def _say_farewell(self, flow: Outcome) -> None:
-        """Tell a server whose answer got lost that nobody waits for it, and conntrack that the flow is over."""
+        """Tell the server whose answer got lost that nobody waits for it."""
         farewell = self._dialect.farewell(flow.tag)
         if farewell:
             with contextlib.suppress(NoRoute, BlockingIOError):

@@ -23,6 +23,7 @@ LOAD_X_HEADER_LENGTH, LOAD_X_CONSTANT = 0xB1, 0x01
 AND, JUMP_IF_EQUAL, RETURN = 0x54, 0x15, 0x06
 WHOLE_PACKET = 0xFFFF
 TCP_FLAGS, SYN_ACK, SYN = 13, 0x12, 0x02
+ECHO_REQUEST = {Family.IPV4: 8, Family.IPV6: 128}
 PAYLOAD = 8
 """Offset of the payload behind a UDP or an ICMP echo header."""
 
@@ -31,7 +32,7 @@ Instruction = tuple[int, int]
 
 
 def request_filter(family: Family, protocol: TargetProtocol, *, opening: bytes) -> bytes:
-    """A program that passes a probe's requests: TCP SYNs; UDP and ICMP packets whose payload begins with `opening`.
+    """A program that passes a probe's requests: TCP SYNs; UDP packets and pings whose payload begins with `opening`.
 
     `opening` is four bytes. Packets with IPv6 extension headers do not pass; netlab sends none.
     """
@@ -43,6 +44,8 @@ def request_filter(family: Family, protocol: TargetProtocol, *, opening: bytes) 
         head = [(LOAD_ABSOLUTE_BYTE, 6), (JUMP_IF_EQUAL, numbers[protocol]), (LOAD_X_CONSTANT, 40)]
     if protocol is TargetProtocol.TCP:
         return _assemble([*head, (LOAD_BYTE, TCP_FLAGS), (AND, SYN_ACK), (JUMP_IF_EQUAL, SYN)])
+    if protocol is TargetProtocol.ICMP:
+        head += [(LOAD_BYTE, 0), (JUMP_IF_EQUAL, ECHO_REQUEST[family])]
     return _assemble([*head, (LOAD_WORD, PAYLOAD), (JUMP_IF_EQUAL, int.from_bytes(opening))])
 
 

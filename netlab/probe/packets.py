@@ -205,11 +205,15 @@ class Dialect:
         return None
 
     def _token(self, packet: Packet) -> int | None:
+        """The token of a request. A server may send the payload back: that is an answer, seen in the Pod that asked."""
         inner = packet.payload
         if self.to.protocol is TargetProtocol.TCP:
             return int(inner.seq) if isinstance(inner, TCP) else None
-        if isinstance(inner, UDP | ICMP):
-            return _token_of(bytes(inner.payload))
+        if isinstance(inner, UDP):
+            answered = inner.sport == self.to.port and ip_address(packet.src) == self.to.address
+            return None if answered else _token_of(bytes(inner.payload))
+        if isinstance(inner, ICMP):
+            return _token_of(bytes(inner.payload)) if inner.type == 8 else None
         return _token_of(bytes(inner.data)) if isinstance(inner, ICMPv6EchoRequest) else None
 
 

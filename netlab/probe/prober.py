@@ -23,6 +23,11 @@ from netlab.probe.sockets import NoRoute, Origin
 from netlab.probe.taps import Inside, Taps, watched_pods
 
 DEFAULT_TIMEOUT = 1.0
+RATIONED = (
+    "A router without a route tells each sender so five times, then once a second: flows without an answer may be "
+    "unreachable as well. Send them a second apart to see."
+)
+"""Linux: ip_error() in net/ipv4/route.c; only the host's own namespace can change it."""
 
 
 class Sent(NamedTuple):
@@ -146,8 +151,10 @@ class _Journal:
 
 
 def report(from_: Place, to: Target, flows: tuple[Flow, ...]) -> ProbeResult:
-    """The flows and their summary: how many had each verdict, and how many came to each Pod, answered or not."""
+    """The flows and their summary."""
     verdicts = Counter(flow.verdict for flow in flows)
     pods = Counter(flow.pod for flow in flows if flow.pod)
     summary = ProbeSummary(verdicts=dict(sorted(verdicts.items())), pods=dict(sorted(pods.items())))
-    return ProbeResult(from_=str(from_), to=str(to), flows=flows, summary=summary)
+    rationed = PacketVerdict.UNREACHABLE in verdicts and PacketVerdict.DROPPED in verdicts
+    notes = (RATIONED,) if rationed else ()
+    return ProbeResult(from_=str(from_), to=str(to), flows=flows, summary=summary, notes=notes)
