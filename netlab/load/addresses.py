@@ -6,10 +6,10 @@ from ipaddress import ip_address
 
 from netlab.load import formats
 from netlab.load.documents import Document, Documents
-from netlab.load.ranges import Range, Ranges, Written, overlap, read_range, within
+from netlab.load.ranges import Ranges, Written, overlap, read_range, within
 from netlab.load.tree import Cursor, Scalar
 from netlab.model.rules import IPAddress
-from netlab.model.topology import Network
+from netlab.model.topology import Cidr, Network
 
 
 def check_addresses(topology: Cursor, documents: Documents, ranges: Ranges) -> None:
@@ -42,7 +42,7 @@ def _check_machine(machine: Cursor, ranges: tuple[Written, ...], taken: dict[IPA
         _check_taken(cursor, address, owner=machine.get("name").text or cursor.path, taken=taken)
 
 
-def _special(range_: Range) -> dict[IPAddress, str]:
+def _special(range_: Cidr) -> dict[IPAddress, str]:
     """The addresses that no machine may have: the network's own, the router's, the broadcast address."""
     special: dict[IPAddress, str] = {range_[0]: "the network's own address", range_[1]: "the router's address"}
     return special | ({range_[-1]: "the broadcast address"} if range_.version == 4 else {})
@@ -64,7 +64,7 @@ def _address(cursor: Cursor) -> IPAddress | None:
 
 def _check_shares(topology: Cursor, ranges: tuple[Written, ...]) -> None:
     """The Pod ranges that nodes are given by hand."""
-    seen: list[tuple[Range, Cursor]] = []
+    seen: list[tuple[Cidr, Cursor]] = []
     for node in topology.get("spec", "nodes").items():
         versions: set[int] = set()
         for cursor in node.get("podCIDRs").items():
@@ -81,7 +81,7 @@ def _check_shares(topology: Cursor, ranges: tuple[Written, ...]) -> None:
             seen.append((share, cursor))
 
 
-def _inside(part: Range, whole: Range) -> bool:
+def _inside(part: Cidr, whole: Cidr) -> bool:
     return part.version == whole.version and part[0] in whole and part[-1] in whole
 
 

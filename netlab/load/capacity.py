@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from netlab.load.documents import Documents
-from netlab.load.ranges import NODE_SHARE, Range, Ranges, Written, read_range
+from netlab.load.ranges import Ranges, Written, read_range
 from netlab.load.tree import Cursor
-from netlab.model.topology import PodLink, TopologySpec
+from netlab.model.topology import Cidr, PodLink, TopologySpec
+from netlab.plan.addresses import NODE_SHARE_LENGTH
 
 BRIDGE_PORTS = 1023
 """What a Linux bridge holds (BR_MAX_PORTS 1024 in net/bridge/br_private.h, less port 0)."""
@@ -25,7 +26,7 @@ def check_capacity(topology: Cursor, documents: Documents, ranges: Ranges) -> No
     _check_pods(documents, _rooms(topology, ranges))
 
 
-def host_count(range_: Range) -> int:
+def host_count(range_: Cidr) -> int:
     """Addresses for machines in a range, its router's taken off (and in IPv4 the first and the last)."""
     return max(0, range_.num_addresses - (3 if range_.version == 4 else 2))
 
@@ -40,8 +41,8 @@ def _check_machines(written: Written, machines: int, place: Cursor) -> None:
 
 
 def _check_shares(written: Written, nodes: Cursor, place: Cursor) -> None:
-    share = NODE_SHARE[written.range.version]
-    shares = 2 ** (share - written.range.prefixlen) if written.range.prefixlen <= share else 0
+    share = max(NODE_SHARE_LENGTH[written.range.version], written.range.prefixlen)
+    shares = 2 ** (share - written.range.prefixlen)
     own = [cidr for node in nodes.items() for cidr in _own_shares(node) if cidr.version == written.range.version]
     count = len(nodes.items()) if nodes.present else len(TopologySpec().nodes)
     left = shares - sum(max(1, 2 ** (share - cidr.prefixlen)) if cidr.prefixlen < share else 1 for cidr in own)
@@ -51,16 +52,21 @@ def _check_shares(written: Written, nodes: Cursor, place: Cursor) -> None:
         cursor.error(message, f"a range of length /{share - (count - 1).bit_length()} or shorter would do")
 
 
-def _own_shares(node: Cursor) -> list[Range]:
+def _own_shares(node: Cursor) -> list[Cidr]:
     return [cidr for item in node.get("podCIDRs").items() if (cidr := read_range(item))]
+
+
+def _share_room(range_: Cidr) -> int:
+    """How many Pods a node's part of a Pod range has addresses for."""
+    length = max(NODE_SHARE_LENGTH[range_.version], range_.prefixlen)
+    return max(0, (1 << (range_.max_prefixlen - length)) - (3 if range_.version == 4 else 2))
 
 
 def _rooms(topology: Cursor, ranges: Ranges) -> dict[str, int]:
     """How many Pods each node can hold: addresses of its shares, and ports of its bridge."""
     bridged = topology.get("spec", "network", "podLink").text != PodLink.PTP
     most = BRIDGE_PORTS if bridged else 2**32
-    lengths = {version: {4: 32, 6: 128}[version] - NODE_SHARE[version] for version in ranges.versions("podCIDRs")}
-    default = min([most, *(2**bits - 3 for bits in lengths.values())])
+    default = min([most, *(_share_room(written.range) for written in ranges.of("podCIDRs"))])
     nodes = topology.get("spec", "nodes")
     if not nodes.present:
         return {node.name: default for node in TopologySpec().nodes}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
 from netlab.load.nearest import did_you_mean
 from netlab.load.tree import Atom, Scalar
@@ -16,7 +16,6 @@ from netlab.model.names import DNS_LABEL, DNS_SUBDOMAIN
 
 Complaint = tuple[str, str] | None
 Check = Callable[[Scalar], Complaint]
-Range = IPv4Network | IPv6Network
 
 LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import ip_network
 from itertools import combinations
 
 from netlab.load import formats
 from netlab.load.tree import Cursor, Scalar
-from netlab.model.topology import Network
+from netlab.model.rules import IPAddress
+from netlab.model.topology import Cidr, Network
+from netlab.plan.addresses import overlapping
 
-Range = IPv4Network | IPv6Network
-NODE_SHARE = {4: 24, 6: 64}
-"""The length of the part of the Pod range that each node gets, by IP version."""
 _FIELDS = {"podCIDRs": "Pod", "serviceCIDRs": "Service", "nodeCIDRs": "node"}
 _DEFAULTS = {
     "podCIDRs": Network().pod_cidrs,
@@ -48,7 +47,7 @@ class Written:
     """One range and the place where the file says it; for a default that is where it could be said."""
 
     field: str
-    range: Range
+    range: Cidr
     cursor: Cursor
 
     @property
@@ -89,7 +88,7 @@ def read_ranges(topology: Cursor) -> Ranges:
     return Ranges(tuple(found), sound)
 
 
-def read_range(cursor: Cursor) -> Range | None:
+def read_range(cursor: Cursor) -> Cidr | None:
     """The range that stands there, if it is a valid one."""
     if not isinstance(cursor.node, Scalar) or formats.cidr(cursor.node):
         return None
@@ -107,14 +106,12 @@ def check_ranges(topology: Cursor, ranges: Ranges) -> None:
         _check_families(ranges)
 
 
-def overlap(one: Range, other: Range) -> bool:
+def overlap(one: Cidr, other: Cidr) -> bool:
     """Whether two ranges, of whatever family, share an address."""
-    if isinstance(one, IPv4Network):
-        return isinstance(other, IPv4Network) and one.overlaps(other)
-    return isinstance(other, IPv6Network) and one.overlaps(other)
+    return bool(overlapping({"one": one, "other": other}))
 
 
-def within(address: IPv4Address | IPv6Address, ranges: Sequence[Written]) -> Written | None:
+def within(address: IPAddress, ranges: Sequence[Written]) -> Written | None:
     """The range that holds the address."""
     return next((written for written in ranges if address in written.range), None)
 
