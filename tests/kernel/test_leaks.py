@@ -54,7 +54,8 @@ def run_suite(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
     script = 'mount -t tmpfs tmpfs /run && exec "$@"'
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command = ["unshare", "--net", "--mount", "--", "sh", "-c", script, "sh", *pytest_]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    env = {name: value for name, value in os.environ.items() if name != "NETLAB_SHARED_MACHINE"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env)
 
 
 def test_a_process_that_detached_itself_fails_its_test(tmp_path: Path) -> None:
