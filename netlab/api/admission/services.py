@@ -39,16 +39,11 @@ class ServiceAdmission:
         """The Service as it is to be stored. Raises Refusal: Invalid with every cause, InternalError: range is full."""
         service = with_kept_values(service, before) if before else service
         service, configured = with_defaults(service), tuple(self._ranges)
-        causes = (
-            *check_metadata(service),
-            *check_service(service),
-            *check_families(service, before, configured),
-            *(check_service_update(service, before) if before and service.spec.cluster_ips else ()),
-        )
-        if causes:
-            raise invalid(Service, service.metadata.name, causes)
+        causes = (*check_metadata(service), *check_service(service), *check_families(service, before, configured))
+        _refuse_for(service, causes)
         service = with_families(service, before, configured)
-        self._check_taken(service)
+        _refuse_for(service, (*check_service_update(service, before),) if before else ())
+        _refuse_for(service, (*self._check_addresses(service), *self._check_ports(service)))
         return self._with_health_port(self._with_node_ports(self._with_addresses(service)))
 
     def note(self, change: Change) -> None:
@@ -69,11 +64,6 @@ class ServiceAdmission:
                 pool.hold(address, service.key)
         for port in _ports(service):
             self._node_ports.hold(port, service.key)
-
-    def _check_taken(self, service: Service) -> None:
-        causes = (*self._check_addresses(service), *self._check_ports(service))
-        if causes:
-            raise invalid(Service, service.metadata.name, causes)
 
     def _check_addresses(self, service: Service) -> Causes:
         for ip, family in zip(service.spec.cluster_ips, service.spec.ip_families, strict=False):
@@ -129,6 +119,11 @@ class ServiceAdmission:
         if port is None:
             raise internal_error(f"failed to allocate {what}: range is full")
         return port
+
+
+def _refuse_for(service: Service, causes: tuple[Cause, ...]) -> None:
+    if causes:
+        raise invalid(Service, service.metadata.name, causes)
 
 
 def _addresses(service: Service) -> tuple[IPAddress, ...]:
