@@ -225,6 +225,7 @@ def _one_of(name: str, names: Iterable[str], *, what: str = "") -> None:
     known = list(names)
     if name in known:
         return
-    close = difflib.get_close_matches(name, known, n=1)
+    elsewhere = [other for other in known if other.split("/")[-1] == name.rsplit("/", maxsplit=1)[-1]]
+    close = elsewhere or difflib.get_close_matches(name, known, n=1)
     hint = f": did you mean {close[0]}?" if close else f": there is {', '.join(sorted(known)[:5])}" if known else ""
     raise NotFound(f"there is no {f'{what} called ' if what else ''}{name}{hint}")

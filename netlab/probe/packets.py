@@ -6,10 +6,13 @@ token and the checksum corrected (RFC 1624). Every packet that comes back is rea
 
 from __future__ import annotations
 
+import functools
 import logging
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from netlab.errors import NetlabError
 from netlab.model.journey import PacketVerdict
@@ -39,6 +42,11 @@ PORT_UNREACHABLE = {Family.IPV4: (3, 3), Family.IPV6: (1, 4)}
 """ICMP type and code (RFC 792, RFC 4443)."""
 ERRORS = {Family.IPV4: frozenset({3, 11}), Family.IPV6: frozenset({1, 3})}
 """ICMP types that end a flow: destination unreachable and time exceeded (a routing loop)."""
+
+
+MALFORMED = (struct.error, IndexError, AttributeError, ValueError)
+"""What Scapy raises where a packet lacks what it should have."""
+T = TypeVar("T")
 
 
 class Tag(NamedTuple):
@@ -86,6 +94,19 @@ class Template:
         return bytes(packet)
 
 
+def _or_none(read: Callable[[Dialect, bytes], T | None]) -> Callable[[Dialect, bytes], T | None]:
+    """Reads a packet that is cut short or garbled, which anybody may send in a lab, as None."""
+
+    @functools.wraps(read)
+    def tolerant(dialect: Dialect, data: bytes) -> T | None:
+        try:
+            return read(dialect, data)
+        except MALFORMED:
+            return None
+
+    return tolerant
+
+
 class Dialect:
     """How one probe's packets are spelled: from `source` to `to`, in one protocol and one family."""
 
@@ -120,6 +141,7 @@ class Dialect:
 
     # --- what comes back
 
+    @_or_none
     def answer(self, data: bytes) -> Answer | None:
         """Read what a raw socket of the probe's protocol got from the address that was addressed."""
         if self.to.protocol is TargetProtocol.ICMP:
@@ -130,6 +152,7 @@ class Dialect:
         udp = UDP(data[start:])
         return Answer(udp.dport, None, PacketVerdict.REACHED) if udp.sport == self.to.port else None
 
+    @_or_none
     def error(self, data: bytes) -> Answer | None:
         """Read what a raw ICMP socket got: an error that quotes one of the probe's packets, or None."""
         message = self._icmp(data)
@@ -143,6 +166,7 @@ class Dialect:
 
     # --- what a Pod gets
 
+    @_or_none
     def arrival(self, data: bytes) -> Arrival | None:
         """Read what a packet socket saw arrive in a Pod: a request of a probe, or None."""
         packet = IP(data) if self.family is Family.IPV4 else IPv6(data)
