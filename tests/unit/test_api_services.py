@@ -344,7 +344,7 @@ def test_a_wrong_name_is_refused_with_the_rule_for_names() -> None:
 def test_a_service_in_a_namespace_that_is_not_there_is_refused() -> None:
     with a_cluster() as cluster:
         lost = Service.model_validate({"metadata": {"name": "web", "namespace": "shop"}, "spec": {}})
-        with pytest.raises(Refusal, match='^namespaces "shop" not found$'):
+        with pytest.raises(Refusal, match=r'^namespaces "shop" not found$'):
             cluster.create(lost)
         cluster.create(Namespace(metadata=ObjectMeta(name="shop")))
         cluster.create(lost.model_copy(update={"spec": a_service().spec}))

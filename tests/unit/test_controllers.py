@@ -311,7 +311,8 @@ def test_a_deployment_goes_with_its_pods_and_leaves_others_alone() -> None:
     [
         (
             {"template": {"metadata": {"labels": {"app": "other"}}}},
-            'spec.template.metadata.labels: Invalid value: {"app":"other"}: `selector` does not match template `labels`',
+            'spec.template.metadata.labels: Invalid value: {"app":"other"}: '
+            "`selector` does not match template `labels`",
         ),
         (
             {"selector": {"matchLabels": {"tier": "x"}}, "template": {"metadata": {"labels": {"tier": "x"}}}},
@@ -532,7 +533,7 @@ def test_two_topologies_or_one_with_other_ranges_are_refused() -> None:
     with a_cluster() as cluster:
         other = a_topology().model_copy(update={"metadata": ObjectMeta(name="other")})
         with pytest.raises(
-            Refusal, match='topologies.netlab "other" is forbidden: this is the lab of the Topology lab'
+            Refusal, match=r'topologies.netlab "other" is forbidden: this is the lab of the Topology lab'
         ):
             cluster.create(other)
         with pytest.raises(Refusal, match=r"spec.network.podCIDRs: Invalid value: .* while the lab is up"):
