@@ -33,27 +33,45 @@ class ProbeFailure(NetlabError):
     """A probe that did not succeed, and why."""
 
 
-async def watch_readiness(probe: Probe, target: ProbeTarget, tell: Callable[[bool, str], None], *, ready: bool) -> None:
-    """Probe for ever, and `tell` each change of readiness and its reason. `ready` is what is believed at first.
+class Readiness:
+    """What a row of probes says: whether the container is ready, and when to probe next.
 
     Until a container has been ready once, a failed probe is repeated soon, as Kubernetes allows itself, and not after
     a whole period: a command that needs a moment to start does not cost ten seconds.
     """
+
+    def __init__(self, probe: Probe, *, ready: bool) -> None:
+        self.ready = ready
+        self.gap = float(probe.period_seconds)
+        """Seconds from the start of the last probe to that of the next."""
+        self._probe = probe
+        self._soon = self.gap if ready else FIRST_GAP_SECONDS
+        self._last = ready
+        self._row = 0
+
+    def changed_by(self, *, success: bool) -> bool:
+        """Take the outcome of a probe; whether `ready` is another now."""
+        self._row = self._row + 1 if success == self._last else 1
+        self._last = success
+        period, threshold = float(self._probe.period_seconds), self._probe.failure_threshold
+        self.gap = period if success else min(self._soon, period)
+        self._soon *= 2
+        if success == self.ready or self._row < (self._probe.success_threshold if success else threshold):
+            return False
+        self.ready, self._soon = success, period
+        return True
+
+
+async def watch_readiness(probe: Probe, target: ProbeTarget, tell: Callable[[bool, str], None], *, ready: bool) -> None:
+    """Probe for ever, and `tell` each change of readiness and its reason. `ready` is what is believed at first."""
+    loop, readiness = asyncio.get_running_loop(), Readiness(probe, ready=ready)
     await asyncio.sleep(probe.initial_delay_seconds)
-    loop = asyncio.get_running_loop()
-    row, last, soon = 0, ready, float(probe.period_seconds) if ready else FIRST_GAP_SECONDS
     while True:
         began = loop.time()
         why = await outcome(probe, target)
-        succeeded = why == ""
-        row = row + 1 if succeeded == last else 1
-        last = succeeded
-        if succeeded != ready and row >= (probe.success_threshold if succeeded else probe.failure_threshold):
-            ready, soon = succeeded, float(probe.period_seconds)
-            tell(ready, why)
-        gap = float(probe.period_seconds) if succeeded else min(soon, probe.period_seconds)
-        soon *= 2
-        await asyncio.sleep(max(0.0, began + gap - loop.time()))
+        if readiness.changed_by(success=not why):
+            tell(readiness.ready, why)
+        await asyncio.sleep(max(0.0, began + readiness.gap - loop.time()))
 
 
 async def outcome(probe: Probe, target: ProbeTarget) -> str:

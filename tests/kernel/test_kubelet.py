@@ -566,6 +566,34 @@ def test_a_kubelet_told_to_end_leaves_no_process_and_no_socket(processes: Proces
     on_node(processes, test)
 
 
+def test_a_pod_that_loses_its_network_starts_again_when_it_has_another(processes: Processes) -> None:
+    async def test(node: Node) -> None:
+        await node.create(1, server())
+        before = await node.ready(1)
+        await set_network(node, before, "False")
+        await node.until(1, lambda pod: not pod.condition("Ready"))
+        with pytest.raises(ConnectionRefusedError):
+            await request(1, "/hostname")
+        pod = await node.until(1, lambda pod: container(pod, "waiting") != {})
+        await set_network(node, pod, "True")
+        pod = await node.ready(1)
+        assert pod.status.container_statuses[0].restart_count == 1
+        assert await request(1, "/hostname") == (200, "pod-1\n")
+
+    on_node(processes, test)
+
+
+async def set_network(node: Node, pod: Pod, status: str) -> None:
+    """Say of the Pod's network what the fabric says of it."""
+    conditions = [
+        {**condition.model_dump(by_alias=True, exclude_none=True), "status": status}
+        if condition.type == "PodReadyToStartContainers"
+        else condition.model_dump(by_alias=True, exclude_none=True)
+        for condition in pod.status.conditions
+    ]
+    await node.client.patch(Pod, pod.metadata.name, {"status": {"conditions": conditions}}, subresource="status")
+
+
 def test_nothing_is_patched_while_nothing_changes(processes: Processes) -> None:
     probe = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
 
