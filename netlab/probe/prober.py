@@ -24,10 +24,12 @@ from netlab.probe.taps import Inside, Taps, watched_pods
 
 DEFAULT_TIMEOUT = 1.0
 RATIONED = (
-    "A router without a route tells each sender so five times, then once a second: flows without an answer may be "
-    "unreachable as well. Send them a second apart to see."
+    "ICMP errors are rationed: where a router has no route, it tells each sender so five times, then once a second. "
+    "Flows without an answer may have been turned down as well: send fewer to see."
 )
-"""Linux: ip_error() in net/ipv4/route.c; only the host's own namespace can change it."""
+"""Linux: ip_error() in net/ipv4/route.c, which only the host's namespace can change; icmp_msgs_per_sec, icmp(7)."""
+BY_ICMP = (PacketVerdict.REFUSED, PacketVerdict.UNREACHABLE)
+"""Verdicts that, where no Pod got the packet, an ICMP error brings."""
 
 
 class Sent(NamedTuple):
@@ -155,6 +157,6 @@ def report(from_: Place, to: Target, flows: tuple[Flow, ...]) -> ProbeResult:
     verdicts = Counter(flow.verdict for flow in flows)
     pods = Counter(flow.pod for flow in flows if flow.pod)
     summary = ProbeSummary(verdicts=dict(sorted(verdicts.items())), pods=dict(sorted(pods.items())))
-    rationed = PacketVerdict.UNREACHABLE in verdicts and PacketVerdict.DROPPED in verdicts
-    notes = (RATIONED,) if rationed else ()
+    errors = any(flow.pod is None and flow.verdict in BY_ICMP for flow in flows)
+    notes = (RATIONED,) if errors and PacketVerdict.DROPPED in verdicts else ()
     return ProbeResult(from_=str(from_), to=str(to), flows=flows, summary=summary, notes=notes)

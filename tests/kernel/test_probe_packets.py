@@ -206,7 +206,8 @@ def half_open_connections(*pods: str) -> list[str]:
 def test_a_router_that_rations_its_errors_is_explained(prober: Prober) -> None:
     result = probe(prober, "pod/web-1", "10.99.0.1:80", count=8)
     assert result.summary.verdicts.keys() == {UNREACHABLE, DROPPED}
-    assert "a second apart" in result.notes[0]
+    assert "rationed" in result.notes[0]
+    assert probe(prober, "pod/shell", "10.96.0.10:91").notes == ()
 
 
 def test_a_pod_that_is_gone_does_not_disturb(lab: None) -> None:
