@@ -406,6 +406,18 @@ def test_a_named_target_port_that_differs_between_pods_makes_a_slice_for_each_nu
         assert found == {8080: ["10.244.0.2"], 9090: ["10.244.1.2"]}
 
 
+def test_pods_in_the_hosts_network_are_endpoints_of_their_own_though_they_share_an_address() -> None:
+    with a_cluster(a_topology([{"name": "node1"}])) as cluster:
+        cluster.create(a_service())
+        for name in ("a", "b"):
+            cluster.create(a_pod(name, labels=WEB, hostNetwork=True))
+        (slice_,) = slices(cluster)
+        assert [endpoint.addresses for endpoint in slice_.endpoints] == [("172.18.0.2",)] * 2
+        cluster.delete(Pod, "a")
+        cluster.delete(Pod, "b")
+        assert endpoints(cluster) == {}
+
+
 def test_a_dual_stack_service_has_slices_of_each_family_and_a_single_stack_one_does_not() -> None:
     with a_cluster(a_topology(network=DUAL_STACK)) as cluster:
         cluster.create(a_service(ipFamilyPolicy="RequireDualStack"))

@@ -32,7 +32,8 @@ class Places:
         """Take in a write of a Pod or of the Topology."""
         value = change.object
         if isinstance(value, Topology):
-            self._lab, self._fixed = value.metadata.name, dict(_fixed_places(value))
+            gone = change.type is EventType.DELETED
+            self._lab, self._fixed = value.metadata.name, {} if gone else dict(_fixed_places(value))
         elif isinstance(value, Pod):
             place = pod_place(value)
             if change.type is EventType.DELETED:

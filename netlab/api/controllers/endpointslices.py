@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from netlab.api.admission.entrance import Admission
 from netlab.api.admission.service_defaults import is_headless
-from netlab.api.controllers.endpoints import ZONE_LABEL, Group, wanted_endpoints
+from netlab.api.controllers.endpoints import ZONE_LABEL, Group, ServiceEndpoints
 from netlab.api.controllers.index import Index
-from netlab.api.controllers.packing import pack
+from netlab.api.controllers.packing import Identity, pack
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
 from netlab.model.objects import (
@@ -36,6 +36,7 @@ class EndpointSliceController:
         self._index = index
         self._admission = admission
         self._writing = False
+        self._known: dict[str, ServiceEndpoints] = {}
 
     def all_keys(self) -> Iterable[str]:
         """All Services."""
@@ -79,6 +80,7 @@ class EndpointSliceController:
         """Have the slices say what the Service's Pods are; write only those that change."""
         service = self._store.find_key(Service, key)
         if service is None:
+            self._known.pop(key, None)
             return
         self._writing = True
         try:
@@ -99,18 +101,19 @@ class EndpointSliceController:
         for group, slices in by_group.items():
             self._write_group(service, group, slices, wanted.get(group))
 
-    def _wanted(self, service: Service) -> dict[Group, dict[str, Endpoint]]:
+    def _wanted(self, service: Service) -> dict[Group, dict[Identity, Endpoint]]:
         """The endpoints by group; a family without any has an empty group, so that it has a slice all the same."""
         pods = self._index.pods_selected(service.metadata.namespace or "", service.spec.selector or {})
         zones: dict[str, str | None] = {}
         for name in dict.fromkeys(pod.spec.node_name for pod in pods if pod.spec.node_name):
             node = self._store.find(Node, name)
             zones[name] = node.metadata.labels.get(ZONE_LABEL) if node else None
-        wanted = wanted_endpoints(service, pods, zones)
-        for family in service.spec.ip_families:
-            if not any(group[0] == family for group in wanted):
-                wanted[family, ()] = {}
-        return wanted
+        known = self._known.get(service.key)
+        if known is None or known.service is not service:
+            known = self._known[service.key] = ServiceEndpoints(service)
+        known.refresh(pods, zones)
+        present = {family for family, _ in known.groups}
+        return known.groups | {(family, ()): {} for family in service.spec.ip_families if family not in present}
 
     def _existing(self, service: Service) -> list[EndpointSlice]:
         keys = self._index.slices_by_service.of(service.key)
@@ -118,7 +121,7 @@ class EndpointSliceController:
         return [each for each in found if each is not None and _is_ours(each)]
 
     def _write_group(
-        self, service: Service, group: Group, existing: list[EndpointSlice], wanted: dict[str, Endpoint] | None
+        self, service: Service, group: Group, existing: list[EndpointSlice], wanted: dict[Identity, Endpoint] | None
     ) -> None:
         packing = pack(existing, wanted or {})
         metadata = _metadata(service)

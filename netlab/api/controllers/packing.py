@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from netlab.model.objects import Endpoint, EndpointSlice
 
 ENDPOINTS_PER_SLICE = 100
+Identity = tuple[str, str]
+"""An endpoint's address and the name of its Pod: Pods in their node's network share its address."""
+
+
+def identity(endpoint: Endpoint) -> Identity:
+    """What makes two endpoints the same one, whatever else changes."""
+    return endpoint.addresses[0], (endpoint.target_ref.name if endpoint.target_ref else None) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +28,12 @@ class Packing:
     """The endpoints of each slice to be made."""
 
 
-def pack(existing: Sequence[EndpointSlice], wanted: Mapping[str, Endpoint]) -> Packing:
-    """Put the `wanted` endpoints (by address) of one group into its `existing` slices, and new ones if need be."""
+def pack(existing: Sequence[EndpointSlice], wanted: Mapping[Identity, Endpoint]) -> Packing:
+    """Put the `wanted` endpoints of one group into its `existing` slices, and new ones if need be."""
     left = dict(wanted)
     contents: list[list[Endpoint]] = []
     for each in existing:
-        kept = (left.pop(endpoint.addresses[0], None) for endpoint in each.endpoints)
+        kept = (left.pop(identity(endpoint), None) for endpoint in each.endpoints)
         contents.append([endpoint for endpoint in kept if endpoint is not None])
     homeless = list(left.values())
     for index in _by_readiness(existing, contents):
