@@ -15,7 +15,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
 from netlab.errors import KernelError
-from netlab.kernel.netlink import HEADER, Request, RouteSocket, attribute, nested
+from netlab.kernel.netlink import HEADER, Request, RouteSocket, attribute, attributes, nested
 from netlab.model.rules import Family, IPAddress
 
 WHERE = "this network namespace"
@@ -23,8 +23,6 @@ NETLINK_NETFILTER = 12
 SUBSYSTEM = 1 << 8
 GET, DELETE = SUBSYSTEM | 1, SUBSYSTEM | 2
 NETFILTER_HEADER = struct.Struct("=BBH")
-ATTRIBUTE = struct.Struct("=HH")
-KIND_BITS = 0x3FFF
 TUPLE_ORIGINAL, TUPLE_REPLY, STATUS, PROTOCOL_INFO, MARK, IDENTITY = 1, 2, 3, 4, 8, 12
 TUPLE_ADDRESSES, TUPLE_PROTOCOL = 1, 2
 ADDRESSES = {Family.IPV4: (1, 2), Family.IPV6: (3, 4)}
@@ -157,7 +155,7 @@ def _request(family: Family, protocol: str, original: Tuple) -> bytes:
 
 
 def _flow(message: bytes, family: Family) -> Flow:
-    parts = _attributes(message[HEADER.size + NETFILTER_HEADER.size :])
+    parts = attributes(message[HEADER.size + NETFILTER_HEADER.size :])
     original, protocol = _tuple(parts[TUPLE_ORIGINAL], family)
     reply, _ = _tuple(parts[TUPLE_REPLY], family)
     status = int.from_bytes(parts.get(STATUS, b""), "big")
@@ -174,8 +172,8 @@ def _flow(message: bytes, family: Family) -> Flow:
 
 
 def _tuple(data: bytes, family: Family) -> tuple[Tuple, int]:
-    parts = _attributes(data)
-    addresses, protocol = _attributes(parts[TUPLE_ADDRESSES]), _attributes(parts[TUPLE_PROTOCOL])
+    parts = attributes(data)
+    addresses, protocol = attributes(parts[TUPLE_ADDRESSES]), attributes(parts[TUPLE_PROTOCOL])
     kind = IPv4Address if family is Family.IPV4 else IPv6Address
     source, destination = ADDRESSES[family]
     port = protocol.get(SOURCE_PORT) or protocol.get(ICMP_ID) or protocol.get(ICMP6_ID) or b""
@@ -192,14 +190,5 @@ def _tuple(data: bytes, family: Family) -> tuple[Tuple, int]:
 
 def _tcp_state(info: bytes) -> str:
     """CTA_PROTOINFO_TCP and in it CTA_PROTOINFO_TCP_STATE are both number 1."""
-    state = _attributes(_attributes(info).get(1, b"")).get(1, b"\0")[0]
+    state = attributes(attributes(info).get(1, b"")).get(1, b"\0")[0]
     return TCP_STATES[state] if state < len(TCP_STATES) else str(state)
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found, at = {}, 0
-    while at + ATTRIBUTE.size <= len(data):
-        length, kind = ATTRIBUTE.unpack_from(data, at)
-        found[kind & KIND_BITS] = data[at + ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
-    return found

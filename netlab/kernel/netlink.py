@@ -61,6 +61,16 @@ def nested(kind: int, *attributes: bytes) -> bytes:
     return attribute(kind | NLA_F_NESTED, b"".join(attributes))
 
 
+def attributes(data: bytes) -> dict[int, bytes]:
+    """The attributes in what follows a message's fixed part, by their numbers."""
+    found, at = {}, 0
+    while at + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, at)
+        found[kind & ~NLA_F_NESTED] = data[at + ATTRIBUTE.size : at + length]
+        at += (max(length, ATTRIBUTE.size) + 3) & ~3
+    return found
+
+
 class RouteSocket:
     """A route netlink socket in the thread's network namespace; `where` is that one's name, for errors."""
 

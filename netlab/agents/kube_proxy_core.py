@@ -1,0 +1,175 @@
+"""A kube-proxy without its surroundings: objects in, rules, sysctls and conntrack of the current namespace out.
+
+    put, remove ─> ChangeTracker ─ sync ─> decide ─> Spelling ─> KernelTables ─> stale flows deleted
+
+Who calls it knows when: the agent does on events, `netlab proxy --once` does once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from netlab.agents.kube_proxy_flows import delete_stale_flows
+from netlab.agents.kube_proxy_tables import KernelTables
+from netlab.errors import KernelError, MissingCapability
+from netlab.kernel import iptables, sysctls
+from netlab.kernel.local_addresses import local_addresses
+from netlab.model.objects import KubernetesObject
+from netlab.model.rules import Family
+from netlab.model.state import Sysctl
+from netlab.proxy.changes import ChangeTracker
+from netlab.proxy.complaints import Complaint
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.decide import Route, decide, decide_all
+from netlab.proxy.iptables import Spelling
+from netlab.proxy.ports import PortKey
+from netlab.proxy.stale import StaleFlows
+
+HERE = "this network namespace"
+ROUTE_LOCALNET = Sysctl("net/ipv4/conf/all/route_localnet", "1")
+CONNTRACK_SYSCTLS = (
+    Sysctl("net/netfilter/nf_conntrack_tcp_timeout_established", "86400"),
+    Sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", "3600"),
+)
+"""kube-proxy's --conntrack-tcp-timeout-established and -close-wait: 24 hours and one, in seconds."""
+TCP_LIBERAL = "net/netfilter/nf_conntrack_tcp_be_liberal"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What one sync did in `seconds`; `full`: whole tables were compared, `changed`: some were not as wanted."""
+
+    seconds: float
+    full: bool
+    changed: bool
+    ports: int = 0
+    flows_deleted: int = 0
+
+
+class Proxier:
+    """The Service rules of one node. Use it in one thread, in the node's network namespace."""
+
+    def __init__(self, config: ProxyConfig) -> None:
+        self._config = config
+        self._tracker = ChangeTracker(node_name=config.node_name)
+        self._tables: dict[Family, KernelTables] = {}
+        self._spellings: dict[Family, Spelling] = {}
+        self._unusable: set[Family] = set()
+        self._stale_flows: list[StaleFlows] = []
+
+    @property
+    def complaints(self) -> tuple[Complaint, ...]:
+        """What is wrong with the objects there are: these parts of them are not served."""
+        return self._tracker.complaints
+
+    def put(self, obj: KubernetesObject) -> None:
+        """An object is there, or is different."""
+        self._tracker.put(obj)
+
+    def remove(self, obj: KubernetesObject) -> None:
+        """An object is gone."""
+        self._tracker.remove(obj)
+
+    def rule_counts(self) -> Mapping[tuple[Family, str], int]:
+        """How many rules there are by family and table, hooks among them."""
+        return {
+            (family, table.name): len(table.hooks) + sum(len(chain.rules) for chain in table.chains)
+            for family, spelling in self._spellings.items()
+            for table in spelling.tables()
+        }
+
+    def prepare(self) -> None:
+        """Set the sysctls that kube-proxy sets, and take note of the one that it minds."""
+        if self._config.localhost_nodeports(Family.IPV4):
+            sysctls.write(ROUTE_LOCALNET, where=HERE)
+        for sysctl in CONNTRACK_SYSCTLS:
+            with suppress(KernelError):  # not there before the first rule that asks conntrack, on some kernels
+                sysctls.write(sysctl, where=HERE)
+        self._config = replace(self._config, conntrack_tcp_liberal=sysctls.read(TCP_LIBERAL) == "1")
+
+    def sync(self, *, full: bool = False) -> Synced:
+        """Bring the kernel up to the objects; with `full`, compare all that it holds and repair it.
+
+        KernelError: the rules are not all in place; the next sync writes them whole.
+        MissingCapability: this kernel has no tables for any family of this node.
+        """
+        started = time.perf_counter()
+        changes = self._tracker.collect()
+        for complaint in changes.complaints:
+            log.warning("%s", complaint)
+        self._stale_flows += changes.stale
+        if changes.node_changed or not self._spellings:
+            self._start_over()
+            written = self._write_all()
+            full = True
+        else:
+            routes = self._routes(changes.ports)
+            written = [self._follow(family, routes, full=full) for family in self._spellings]
+        deleted = delete_stale_flows(self._stale_flows)
+        self._stale_flows.clear()
+        seconds = time.perf_counter() - started
+        return Synced(seconds, full, any(written), len(changes.ports), deleted)
+
+    def cleanup(self) -> None:
+        """Take all rules away again, of both families as far as this kernel has them."""
+        for family in Family:
+            with suppress(MissingCapability):
+                iptables.require_tables(family)
+                spelling = Spelling(config=self._config, node=self._tracker.node, family=family)
+                KernelTables(family).remove(spelling.tables())
+
+    def _families(self) -> tuple[Family, ...]:
+        """Those in which the node has an address; IPv4 while none is known."""
+        node = self._tracker.node
+        wanted = tuple(family for family in Family if node.address(family) is not None) or (Family.IPV4,)
+        return tuple(family for family in wanted if self._usable(family, only=len(wanted) == 1))
+
+    def _usable(self, family: Family, *, only: bool) -> bool:
+        try:
+            iptables.require_tables(family)
+        except MissingCapability as error:
+            if only:
+                raise
+            if family not in self._unusable:
+                log.error("no %s Services: %s", family, error)
+            self._unusable.add(family)
+            return False
+        return True
+
+    def _start_over(self) -> None:
+        """Spell everything anew, as after a change of the node itself."""
+        families = self._families()
+        for family in self._spellings.keys() - set(families):
+            self._tables.pop(family).remove(self._spellings.pop(family).tables())
+        addresses, node = local_addresses(), self._tracker.node
+        routes = decide_all(self._tracker, self._config)
+        for family in families:
+            spelling = Spelling(config=self._config, node=node, family=family, local_addresses=addresses)
+            spelling.start(routes, endpoint_total=self._tracker.endpoint_total(family))
+            self._spellings[family] = spelling
+            self._tables.setdefault(family, KernelTables(family)).stale = True
+
+    def _write_all(self) -> list[bool]:
+        return [self._tables[family].write(spelling.tables()) > 0 for family, spelling in self._spellings.items()]
+
+    def _routes(self, keys: tuple[PortKey, ...]) -> dict[PortKey, Route | None]:
+        tracker = self._tracker
+        return {
+            key: decide(port, tracker.endpoints(key), node=tracker.node, config=self._config)
+            if (port := tracker.ports.get(key))
+            else None
+            for key in keys
+        }
+
+    def _follow(self, family: Family, routes: Mapping[PortKey, Route | None], *, full: bool) -> bool:
+        """Take the changed Routes into one family's rules; whether the kernel's are different now."""
+        tables, spelling = self._tables[family], self._spellings[family]
+        patches = spelling.update(routes, endpoint_total=self._tracker.endpoint_total(family))
+        if full or not tables.patch(patches):
+            return tables.write(spelling.tables()) > 0
+        return bool(patches)
