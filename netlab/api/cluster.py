@@ -24,7 +24,7 @@ from netlab.api.store import Store
 from netlab.model.objects import KubernetesObject, Pod
 
 K = TypeVar("K", bound=KubernetesObject)
-KEPT_METADATA = ("generation", "deletion_timestamp")
+KEPT_METADATA = ("generation", "deletion_timestamp", "deletion_grace_period_seconds")
 """Metadata that no client sets."""
 
 
@@ -108,7 +108,7 @@ class Cluster:
         moment = datetime.now(UTC) + timedelta(seconds=grace_seconds)
         marks = {
             "deletion_timestamp": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "deletionGracePeriodSeconds": grace_seconds,
+            "deletion_grace_period_seconds": grace_seconds,
         }
         metadata = value.metadata.model_copy(update=marks)
         return self.store.update(value.model_copy(update={"metadata": metadata}))

@@ -17,7 +17,7 @@ from netlab.api.encoding import Json, as_json, decode, encode
 from netlab.api.events import LineBuffer, WatchEvent, check_answer, read_answer, read_event, read_list
 from netlab.api.patching import LAST_APPLIED, last_applied, merge, three_way_patch, with_last_applied
 from netlab.api.registry import collection_path, object_path
-from netlab.errors import NotFound
+from netlab.errors import ApiError
 from netlab.model.objects import KubernetesObject
 
 K = TypeVar("K", bound=KubernetesObject)
@@ -122,10 +122,13 @@ class SyncClient:
         kind, name, namespace = type(wanted), wanted.metadata.name, wanted.metadata.namespace or "default"
         described = as_json(wanted)
         try:
-            live = self.get(kind, name, namespace=namespace)
-        except NotFound:
             created = self.create(decode(kind, json.dumps(with_last_applied(described)).encode()))
+        except ApiError as refusal:
+            if refusal.reason != "AlreadyExists":
+                raise
+        else:
             return Applied(created, Outcome.CREATED)
+        live = self.get(kind, name, namespace=namespace)
         patch = apply_patch(described, as_json(live))
         if not patch:
             return Applied(live, Outcome.UNCHANGED)

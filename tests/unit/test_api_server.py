@@ -221,7 +221,9 @@ def test_a_pod_deleted_with_grace_is_marked_and_goes_without(client: SyncClient)
         if event.object and event.object.status.pod_ips:
             break
     client.delete(Pod, "p", grace_seconds=30)
-    assert client.get(Pod, "p").metadata.deletion_timestamp is not None
+    metadata = client.get(Pod, "p").metadata
+    assert metadata.deletion_timestamp is not None
+    assert metadata.deletion_grace_period_seconds == 30
     client.delete(Pod, "p", grace_seconds=0)
     with pytest.raises(NotFound):
         client.get(Pod, "p")
@@ -438,6 +440,15 @@ def test_apply_of_an_object_that_was_not_applied_before_keeps_what_it_has(client
     applied = client.apply(a_manifest())
     assert applied.object.spec.selector == {"app": "web", "tier": "x"}
     assert client.apply(a_manifest()).outcome is Outcome.UNCHANGED
+
+
+def test_apply_of_what_the_server_refuses_says_why_and_changes_nothing(client: SyncClient) -> None:
+    before = client.apply(a_manifest()).object
+    with pytest.raises(ApiError, match=r"spec.externalIPs\[0\]: Invalid value"):
+        client.apply(a_manifest(externalIPs=["nonsense"]))
+    with pytest.raises(NotFound, match=r'^namespaces "shop" not found$'):
+        client.apply(Service.model_validate({"metadata": {"name": "web", "namespace": "shop"}, "spec": {}}))
+    assert client.get(Service, "web") == before
 
 
 def test_apply_of_a_topology_adds_a_node_and_moves_nobody(client: SyncClient) -> None:

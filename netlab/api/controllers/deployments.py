@@ -28,9 +28,11 @@ class DeploymentController:
         return self._store.keys(Deployment)
 
     def keys_of(self, change: Change) -> Iterable[str]:
-        """The Deployment that changed, or whose Pod did."""
-        if isinstance(change.object, Deployment) and change.type is not EventType.DELETED:
-            return (change.object.key,)
+        """The Deployment whose spec changed, or whose Pod did."""
+        if isinstance(change.object, Deployment):
+            before = change.previous.spec if isinstance(change.previous, Deployment) else None
+            same = change.type is EventType.DELETED or change.object.spec is before
+            return () if same else (change.object.key,)
         if isinstance(change.object, Pod) and (key := owned_by(change.object, Deployment)):
             return (key,)
         return ()
@@ -44,7 +46,7 @@ class DeploymentController:
         pods = self._pods(deployment)
         current = [pod for pod in pods if pod.metadata.labels.get(HASH_LABEL) == template_hash]
         wanted = deployment.spec.replicas
-        surplus = sorted(current, key=_worth)[: max(0, len(current) - wanted)]
+        surplus = sorted(current, key=_worth)[: len(current) - wanted] if len(current) > wanted else []
         outdated = [pod for pod in pods if pod.metadata.labels.get(HASH_LABEL) != template_hash]
         for pod in (*outdated, *surplus):
             self._store.delete(Pod, pod.metadata.name, pod.metadata.namespace)

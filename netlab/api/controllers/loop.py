@@ -40,12 +40,21 @@ class Controllers:
                 queue[key] = None
 
     def settle(self) -> None:
-        """Work until every queue is empty. What the API refuses is logged and tried again after its next change."""
-        while work := next(((controller, queue) for controller, queue in self._queues if queue), None):
-            controller, queue = work
-            key = next(iter(queue))
-            del queue[key]
-            try:
-                controller.reconcile(key)
-            except ApiError as refusal:
-                log.warning("%s of %s: %s", type(controller).__name__, key, refusal)
+        """Work until every queue is empty. What the API refuses is logged and tried again after its next change.
+
+        Each controller empties its queue before the next has its turn: a Deployment is looked at once after all of its
+        Pods were placed, not after each.
+        """
+        while any(queue for _, queue in self._queues):
+            for controller, queue in self._queues:
+                _work(controller, queue)
+
+
+def _work(controller: Controller, queue: dict[str, None]) -> None:
+    while queue:
+        key = next(iter(queue))
+        del queue[key]
+        try:
+            controller.reconcile(key)
+        except ApiError as refusal:
+            log.warning("%s of %s: %s", type(controller).__name__, key, refusal)
