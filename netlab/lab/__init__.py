@@ -1,0 +1,1 @@
+"""Labs as processes: start one, make it match its file, look at it, end it."""

@@ -36,6 +36,11 @@ class LabPaths:
         return self.directory / "lock"
 
     @property
+    def command_lock(self) -> Path:
+        """Held by the one `up` or `down` that is at work on the lab."""
+        return self.directory / "command.lock"
+
+    @property
     def control_socket(self) -> Path:
         """The lab process: run a command somewhere, start and stop agents, stop the lab."""
         return self.directory / "control.sock"

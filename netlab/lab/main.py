@@ -1,0 +1,86 @@
+"""What a lab runs: its programs by name, its answers to exec and tasks."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+
+from netlab.agents import kube_proxy, kubelet
+from netlab.api import server
+from netlab.errors import NetlabError
+from netlab.lab import fabric, messages
+from netlab.lab.children import Program
+from netlab.lab.messages import AgentKind
+from netlab.lab.process import LabProcess
+from netlab.lab.start import Doors
+from netlab.lab.tasks import TASKS
+from netlab.model.names import Place, PlaceKind, network_namespace
+from netlab.model.paths import LabPaths
+from netlab.workload import namespaces
+from netlab.workload.command import CommandSpec, spawn
+
+
+def main(paths: LabPaths, doors: Doors) -> None:
+    """The lab process's life."""
+    gc.freeze()  # what is imported by now stays in pages that all children share
+    lab = LabProcess(
+        doors.control,
+        agents=partial(agent, paths),
+        run_command=partial(run_command, paths),
+        run_task=partial(run_task, paths),
+    )
+    lab.children.want(Program("api", partial(server.run, paths, doors.api), paths.log("api")))
+    lab.children.want(Program("fabric", partial(fabric.run, paths), paths.log("fabric")))
+    doors.serving()
+    lab.serve()
+
+
+def agent(paths: LabPaths, kind: AgentKind, node: str) -> Program:
+    """A node's agent as a program: it enters the node's network namespace first."""
+    entries: dict[AgentKind, Callable[[], None]] = {
+        AgentKind.KUBELET: partial(kubelet.run, paths, node),
+        AgentKind.KUBE_PROXY: partial(kube_proxy.run, paths, node),
+    }
+    where = network_namespace(paths.lab, Place(PlaceKind.NODE, node))
+
+    def entry() -> None:
+        namespaces.enter(namespaces.open_network_namespace(where), namespaces.CLONE_NEWNET)
+        entries[kind]()
+
+    name = f"{kind}-{node}"
+    return Program(name, entry, paths.log(name))
+
+
+def run_command(paths: LabPaths, request: messages.Exec, files: tuple[int, ...]) -> tuple[int, int | None]:
+    """Start a command for `netlab exec`: its pid, and the master end of its terminal."""
+    master, slave = os.openpty() if request.terminal else (None, None)
+    streams = (slave, slave, slave) if slave is not None else files
+    try:
+        pid = spawn(
+            CommandSpec(
+                argv=request.argv,
+                namespace=request.where,
+                hostname=request.hostname,
+                etc=paths.etc / request.where,
+                env=request.env,
+                stdin=streams[0],
+                stdout=streams[1],
+                stderr=streams[2],
+                terminal=request.terminal,
+            )
+        )
+    finally:
+        if slave is not None:
+            os.close(slave)
+    return pid, master
+
+
+def run_task(paths: LabPaths, request: messages.Task) -> str:
+    """Run a task; its report as JSON, or its error as `{"error": ..., "exitCode": ...}`."""
+    try:
+        return TASKS[request.name](paths, request.arguments)
+    except NetlabError as error:
+        return json.dumps({"error": str(error), "exitCode": error.exit_code})

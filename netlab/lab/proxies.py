@@ -1,0 +1,51 @@
+"""Asking the kube-proxies how far they are: each answers on 127.0.0.1:10249 of its node, where its metrics are."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from netlab.api.sync_client import SyncClient
+from netlab.errors import NotFound
+from netlab.model.names import Place, PlaceKind, network_namespace
+from netlab.model.objects import Node
+from netlab.model.paths import LabPaths
+from netlab.workload.namespaces import inside
+
+METRICS_PORT = 10249
+Arguments = Mapping[str, str | int | float | None]
+
+
+def report(paths: LabPaths, arguments: Arguments) -> str:
+    """What each node's kube-proxy says of itself, by node, as JSON; null for one that does not answer.
+
+    With `services` and `endpointslices`, resourceVersions, each is asked to answer once it has followed the objects up
+    to there; `within` is the seconds that all of them have for it together.
+    """
+    with SyncClient(paths.api_socket) as client:
+        nodes = [node.metadata.name for node in client.list(Node)[0]]
+    deadline = time.monotonic() + float(arguments.get("within") or 1.0)
+    wanted = {key: str(arguments[key]) for key in ("services", "endpointslices") if arguments.get(key)}
+    return json.dumps({node: _ask(paths, node, wanted, deadline=deadline) for node in nodes})
+
+
+def _ask(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: float) -> object:
+    seconds = max(0.1, deadline - time.monotonic())
+    query = urlencode({**wanted, "within": f"{seconds:.3f}"})
+    try:
+        with inside(network_namespace(paths.lab, Place(PlaceKind.NODE, node))):
+            connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=seconds + 1.0)
+            connection.connect()
+    except (OSError, NotFound):
+        return None
+    try:
+        connection.request("GET", f"/proxy-status?{query}")
+        answer: object = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return answer

@@ -1,0 +1,96 @@
+"""How a lab is: its objects from the API server, its processes from the lab process, its proxies from themselves."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from pydantic import TypeAdapter
+
+from netlab.api.sync_client import SyncClient
+from netlab.lab import control
+from netlab.lab.messages import AgentKind, TaskName
+from netlab.lab.readiness import followed_versions
+from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Node, Pod, Service
+from netlab.model.paths import LabPaths
+from netlab.model.status import LabStatus, NodeStatus, Phase, PodRow, ProxyReport, ProxyStatus, ServiceRow
+from netlab.model.topology import Topology
+
+_reports: TypeAdapter[dict[str, ProxyReport | None]] = TypeAdapter(dict[str, ProxyReport | None])
+
+
+def status(paths: LabPaths) -> LabStatus:
+    """The lab's state at this moment; NotFound where it does not run."""
+    agents = control.agents(paths)
+    running = {agent.name for agent in agents if agent.running}
+    with SyncClient(paths.api_socket) as client:
+        mode = client.get(Topology, paths.lab).spec.proxy.mode.value
+        proxies = proxy_statuses(paths, client, running)
+        return LabStatus(
+            lab=paths.lab,
+            phase=Phase.RUNNING if all(agent.running for agent in agents) else Phase.DEGRADED,
+            rootless=os.geteuid() != 0,
+            nodes=tuple(_node(node, mode=mode, proxies=proxies) for node in client.list(Node)[0]),
+            pods=tuple(map(_pod, client.list(Pod)[0])),
+            services=_services(client),
+        )
+
+
+def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> dict[str, ProxyStatus]:
+    """Each node's kube-proxy: whether it runs, what it says of itself, and whether that is the newest there is."""
+    wanted = followed_versions(client)
+    reports = _reports.validate_json(control.run_task(paths, TaskName.PROXIES))
+    return {
+        node: ProxyStatus(
+            running=f"{AgentKind.KUBE_PROXY}-{node}" in running,
+            synced=report is not None and all(report.followed.get(kind, 0) >= rv for kind, rv in wanted.items()),
+            rules=report.rules if report else None,
+            last_sync_seconds=report.last_sync_seconds if report else None,
+        )
+        for node, report in reports.items()
+    }
+
+
+def _node(node: Node, *, mode: str, proxies: dict[str, ProxyStatus]) -> NodeStatus:
+    name = node.metadata.name
+    return NodeStatus(
+        name=name,
+        address=", ".join(entry.address for entry in node.status.addresses if entry.type == "InternalIP"),
+        pod_cidr=", ".join(node.spec.pod_cidrs),
+        proxy_mode=mode,
+        proxy=proxies.get(name, ProxyStatus(running=False)),
+    )
+
+
+def _pod(pod: Pod) -> PodRow:
+    return PodRow(
+        name=pod.metadata.name,
+        namespace=pod.metadata.namespace or "default",
+        node=pod.spec.node_name,
+        address=", ".join(entry.ip for entry in pod.status.pod_ips) or None,
+        ready=pod.condition("Ready"),
+    )
+
+
+def _services(client: SyncClient) -> tuple[ServiceRow, ...]:
+    ready: Counter[tuple[str, str]] = Counter()
+    for piece in client.list(EndpointSlice)[0]:
+        service = piece.metadata.labels.get(SERVICE_NAME_LABEL, "")
+        serving = sum(endpoint.conditions.ready is not False for endpoint in piece.endpoints)
+        ready[piece.metadata.namespace or "default", service] += serving
+    return tuple(_service(service, ready) for service in client.list(Service)[0])
+
+
+def _service(service: Service, ready: Counter[tuple[str, str]]) -> ServiceRow:
+    name, namespace = service.metadata.name, service.metadata.namespace or "default"
+    ports = tuple(
+        f"{port.port}{f':{port.node_port}' if port.node_port else ''}/{port.protocol}" for port in service.spec.ports
+    )
+    return ServiceRow(
+        name=name,
+        namespace=namespace,
+        type=(service.spec.type or "ClusterIP"),
+        cluster_ip=", ".join(service.spec.cluster_ips) or service.spec.cluster_ip,
+        ports=ports,
+        endpoints=ready[namespace, name],
+    )

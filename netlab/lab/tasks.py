@@ -1,0 +1,97 @@
+"""What the lab process does on request, each in a process of its own, inside the lab: send packets, ask the proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from netlab.api.sync_client import SyncClient
+from netlab.errors import InvalidInput, Problem
+from netlab.lab import proxies
+from netlab.lab.messages import TaskName
+from netlab.model.names import Place
+from netlab.model.objects import EndpointSlice, Node, Pod, Service
+from netlab.model.paths import LabPaths
+from netlab.model.targets import Target
+from netlab.model.topology import Topology
+from netlab.plan.stations import external_stations
+from netlab.workload.namespaces import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.model.rules import IPAddress
+    from netlab.probe.cluster import ClusterView
+    from netlab.probe.prober import Prober, Sent
+
+Arguments = Mapping[str, str | int | float | None]
+T = TypeVar("T")
+
+
+def probe(paths: LabPaths, arguments: Arguments) -> str:
+    """Send packets from a place to a target: a ProbeResult."""
+    from_ = _parsed(Place.parse, arguments["from_"])
+    to = _parsed(Target.parse, arguments["to"])
+    with _prober(_view(paths)) as prober:
+        result = prober.probe(from_, to, count=int(arguments["count"] or 1), timeout=float(arguments["timeout"] or 1.0))
+    return result.model_dump_json(by_alias=True)
+
+
+def check(paths: LabPaths, _arguments: Arguments) -> str:
+    """Prove the topology's expectations: a CheckResult."""
+    from netlab.probe import check as proof  # noqa: PLC0415 - it brings Scapy, which only this process shall pay for
+
+    view = _view(paths)
+    with _prober(view) as prober:
+        return proof.check(view, prober.probe).model_dump_json(by_alias=True)
+
+
+def _parsed(parse: Callable[[str], T], argument: str | int | float | None) -> T:
+    try:
+        return parse(str(argument))
+    except ValueError as error:
+        raise InvalidInput([Problem("argument", 0, 0, "", str(error))]) from error
+
+
+def _view(paths: LabPaths) -> ClusterView:
+    """The lab's objects at this moment."""
+    from netlab.probe.cluster import ClusterView  # noqa: PLC0415
+
+    with SyncClient(paths.api_socket) as client:
+        topology = client.get(Topology, paths.lab)
+        return ClusterView(
+            lab=paths.lab,
+            topology=topology,
+            nodes=client.list(Node)[0],
+            pods=client.list(Pod)[0],
+            services=client.list(Service)[0],
+            endpoint_slices=client.list(EndpointSlice)[0],
+            external_addresses={
+                station.name: tuple(interface.ip for interface in station.addresses)
+                for station in external_stations(topology, lab=paths.lab)
+            },
+        )
+
+
+@contextmanager
+def _prober(view: ClusterView) -> Iterator[Prober]:
+    from netlab.kernel import conntrack  # noqa: PLC0415
+    from netlab.probe.prober import Prober  # noqa: PLC0415
+
+    def became(namespace: str, sent: Sent) -> tuple[IPAddress, int] | None:
+        with inside(namespace):
+            return conntrack.translated(
+                sent.protocol.value, (sent.source, sent.source_port), (sent.destination, sent.destination_port)
+            )
+
+    with Prober(view, inside=inside, conntrack=became) as prober:
+        yield prober
+
+
+TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
+    TaskName.PROBE: probe,
+    TaskName.CHECK: check,
+    TaskName.PROXIES: proxies.report,
+}
+"""A task by name: given the lab and the request's arguments, its report as JSON."""

@@ -1,0 +1,117 @@
+"""Make a lab what its file says: start it if it is not up, then apply the file, then wait until packets can flow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from netlab.api.encoding import as_json
+from netlab.api.patching import last_applied
+from netlab.api.sync_client import SyncClient
+from netlab.errors import InvalidInput, NotFound, Problem
+from netlab.lab import readiness, status
+from netlab.lab.down import remove_leftovers
+from netlab.lab.lock import commanding, try_lock
+from netlab.lab.start import start
+from netlab.model.objects import KINDS, KubernetesObject, Namespace, Pod
+from netlab.model.paths import LabPaths
+from netlab.model.status import LabStatus
+from netlab.model.topology import LabFile, Topology
+
+FROM_FILE = "netlab/from-file"
+"""The annotation of objects that the topology file made: what has it and is no longer in the file is deleted."""
+
+
+def up(file: LabFile, *, progress: Callable[[str], None]) -> LabStatus:
+    """Start the lab of that file, or make the one that is up match it; returns when its Pods serve and proxies follow.
+
+    LabBusy where another `up` or `down` is at work on it; MissingCapability where the machine cannot; InvalidInput
+    where the file changes what cannot change while a lab is up; ApiError where the API server refuses an object.
+    """
+    paths = LabPaths.of(file.topology.metadata.name)
+    paths.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with commanding(paths):
+        ensure_running(paths, progress)
+        with SyncClient(paths.api_socket) as client:
+            apply_file(client, file, progress)
+            readiness.wait(paths, client, progress)
+        return status.status(paths)
+
+
+def ensure_running(paths: LabPaths, progress: Callable[[str], None]) -> None:
+    """Start the lab's processes unless they run; what a dead lab of that name left goes first."""
+    lock = try_lock(paths.lock)
+    if lock is None:
+        return
+    try:
+        progress("starting the lab process")
+        remove_leftovers(paths)
+        from netlab.lab.main import main  # noqa: PLC0415 - it brings all that a lab runs, which a lab that is up has
+
+        start(paths, lock=lock, main=main)
+    finally:
+        os.close(lock)
+
+
+def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None]) -> None:
+    """Make the API's objects those of the file, and delete what an earlier file made and this one lacks."""
+    _refuse_what_cannot_change(client, file.topology)
+    client.apply(file.topology)
+    objects = tuple(_marked(value) for value in file.objects)
+    _delete_missing(client, objects)
+    for number, value in enumerate(_namespaces_first(objects), start=1):
+        progress(f"applying {value.kind} {value.metadata.name} ({number} of {len(objects)})")
+        _apply(client, value)
+
+
+def _refuse_what_cannot_change(client: SyncClient, wanted: Topology) -> None:
+    try:
+        live = client.get(Topology, wanted.metadata.name)
+    except NotFound:
+        return
+    lab = wanted.metadata.name
+    problems = [
+        Problem(lab, 0, 0, f"spec.{part}", f"cannot change while lab {lab} is up", "run netlab down first")
+        for part in ("network", "proxy")
+        if getattr(live.spec, part) != getattr(wanted.spec, part)
+    ]
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _marked(value: KubernetesObject) -> KubernetesObject:
+    annotations = {**value.metadata.annotations, FROM_FILE: "true"}
+    namespace = value.metadata.namespace or ("default" if value.NAMESPACED else None)
+    metadata = value.metadata.model_copy(update={"annotations": annotations, "namespace": namespace})
+    return value.model_copy(update={"metadata": metadata})
+
+
+def _namespaces_first(objects: tuple[KubernetesObject, ...]) -> list[KubernetesObject]:
+    return sorted(objects, key=lambda value: not isinstance(value, Namespace))
+
+
+def _delete_missing(client: SyncClient, wanted: tuple[KubernetesObject, ...]) -> None:
+    keys = {(type(value), value.key) for value in wanted}
+    for kind in KINDS:
+        for value in client.list(kind)[0]:
+            if FROM_FILE in value.metadata.annotations and (kind, value.key) not in keys:
+                _delete(client, value)
+
+
+def _delete(client: SyncClient, value: KubernetesObject) -> None:
+    client.delete(type(value), value.metadata.name, namespace=value.metadata.namespace or "default")
+
+
+def _apply(client: SyncClient, value: KubernetesObject) -> None:
+    """Apply one object. A Pod's spec cannot be changed in Kubernetes: a Pod that differs is made anew."""
+    if isinstance(value, Pod) and _was_other(client, value):
+        _delete(client, value)
+    client.apply(value)
+
+
+def _was_other(client: SyncClient, wanted: Pod) -> bool:
+    try:
+        live = client.get(Pod, wanted.metadata.name, namespace=wanted.metadata.namespace or "default")
+    except NotFound:
+        return False
+    return last_applied(as_json(live)).get("spec") != as_json(wanted).get("spec")

@@ -1,0 +1,94 @@
+"""What `status` and `ls` report: the JSON shapes `LabStatus` and `LabList` of netlab/v1."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class Phase(StrEnum):
+    """Running: every process of the lab lives. Degraded: one of them is gone. Dead: `down` clears up."""
+
+    RUNNING = "Running"
+    DEGRADED = "Degraded"
+    DEAD = "Dead"
+
+
+class ProxyReport(Row):
+    """What a kube-proxy says of itself (GET /proxy-status on its metrics port).
+
+    `followed` is, by kind (`services`, `endpointslices`), the newest resourceVersion that its rules follow from;
+    `rules` how many rules it has in the kernel; `last_sync_seconds` how long the last sync took.
+    """
+
+    followed: dict[str, int] = {}
+    rules: int | None = None
+    last_sync_seconds: float | None = None
+
+
+class ProxyStatus(Row):
+    """A node's kube-proxy, from its own metrics; `rules` counts the rules it has in the kernel.
+
+    `synced` means that the rules follow from the newest Services and EndpointSlices. `last_sync_seconds` is how long
+    the last sync took.
+    """
+
+    running: bool
+    synced: bool = False
+    rules: int | None = None
+    last_sync_seconds: float | None = None
+
+
+class NodeStatus(Row):
+    name: str
+    address: str
+    pod_cidr: str = Field(alias="podCIDR")
+    proxy_mode: str
+    proxy: ProxyStatus
+
+
+class PodRow(Row):
+    name: str
+    namespace: str
+    node: str | None = None
+    address: str | None = None
+    ready: bool = False
+
+
+class ServiceRow(Row):
+    name: str
+    namespace: str
+    type: str
+    cluster_ip: str | None = Field(None, alias="clusterIP")
+    ports: tuple[str, ...] = ()
+    endpoints: int = 0
+
+
+class LabStatus(Row):
+    api_version: Literal["netlab/v1"] = "netlab/v1"
+    kind: Literal["LabStatus"] = "LabStatus"
+    lab: str
+    phase: Phase
+    rootless: bool
+    nodes: tuple[NodeStatus, ...] = ()
+    pods: tuple[PodRow, ...] = ()
+    services: tuple[ServiceRow, ...] = ()
+
+
+class LabSummary(Row):
+    name: str
+    phase: Phase
+    directory: str
+
+
+class LabList(Row):
+    api_version: Literal["netlab/v1"] = "netlab/v1"
+    kind: Literal["LabList"] = "LabList"
+    labs: tuple[LabSummary, ...] = ()
