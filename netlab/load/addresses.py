@@ -128,8 +128,6 @@ def _check_families(spec: Cursor, ranges: Ranges) -> None:
     for family in spec.get("ipFamilies").items():
         if family.text in ("IPv4", "IPv6") and int(family.text[-1]) not in versions:
             family.error(f"this lab has no {family.text} Service range", "add one to spec.network.serviceCIDRs")
-    if policy.text == "SingleStack" and len(spec.get("ipFamilies").items()) > 1:
-        policy.error("SingleStack has one family, and ipFamilies names two", "write RequireDualStack")
 
 
 def _check_node_ports(services: tuple[Document, ...], allowed: Cursor) -> None:

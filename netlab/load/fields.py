@@ -129,6 +129,7 @@ SHARPER: dict[str, dict[str, str]] = {
     "Pod": {"spec!": "PodSpec"},
     "Service": {"spec!": "ServiceSpec"},
     "Deployment": {"spec!": "DeploymentSpec"},
+    "PodTemplateSpec": {"spec!": "PodSpec"},
     "ObjectMeta": {"labels": "Labels", "annotations": "Annotations", "namespace": "DnsLabel"},
     "PodSpec": {"nodeSelector": "Labels", "restartPolicy": "RestartPolicy", "nodeName": "DnsSubdomain"},
     "Container": {"name!": "DnsLabel"},

@@ -39,7 +39,9 @@ def _check_type(spec: Cursor) -> None:
     if spec.get("clusterIP").text == "None" and kind in _EXTERNAL_TYPES:
         spec.get("clusterIP").error(f'may not be "None" (headless) for type {kind}')
     first, listed = spec.get("clusterIP"), spec.get("clusterIPs").items()
-    if first.text and listed and listed[0].text != first.text:
+    if listed and not first.text:
+        first.error("is missing", f"the first of clusterIPs is clusterIP: write {listed[0].text}")
+    elif listed and listed[0].text != first.text:
         listed[0].error(f"must be {first.text}, as clusterIP says", "the first of clusterIPs is clusterIP")
 
 
@@ -70,9 +72,19 @@ def _check_policies(spec: Cursor) -> None:
         policy.error("may only be set for a Service that can be reached from outside", "write type: NodePort")
     if spec.get("sessionAffinityConfig").present and spec.get("sessionAffinity").text != "ClientIP":
         spec.get("sessionAffinityConfig").error("needs sessionAffinity: ClientIP beside it")
+    _check_families(spec)
+
+
+def _check_families(spec: Cursor) -> None:
     families = [family.text for family in spec.get("ipFamilies").items()]
-    if len(families) > 2 or len(set(families)) != len(families):
+    addresses = spec.get("clusterIPs").items() or (spec.get("clusterIP"),)
+    if len(set(families)) != len(families):
         spec.get("ipFamilies").error("names a family twice", "write [IPv4], [IPv6], or both in the order you like")
+    if spec.get("ipFamilyPolicy").text == "SingleStack" and max(len(families), len(addresses)) > 1:
+        spec.get("ipFamilyPolicy").error("SingleStack has one family, and here are two", "write RequireDualStack")
+    for family, address in zip(families, addresses, strict=False):
+        if formats.is_address(address.text) and f"IPv{ip_address(address.text).version}" != family:
+            address.error(f"{address.text} is not an {family} address, which ipFamilies puts here")
 
 
 def _check_slice(cursor: Cursor) -> None:

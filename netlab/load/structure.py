@@ -16,8 +16,11 @@ _PLAIN_NAMES: dict[formats.Check, str] = {
 
 def check_structure(document: Cursor, kind: str) -> None:
     """Report every problem of the document's structure, taking it for an object of that kind."""
-    for name, field in _known_fields(document, kind):
+    present = _known_fields(document, kind)
+    for name, field in present:
         _check(document.get(name), field.type, asked=name != "status")
+    # These have been asked for when the document's kind was told.
+    _report_missing(document, kind, {"apiVersion", "kind", "metadata", *(name for name, _ in present)})
 
 
 def _known_fields(cursor: Cursor, kind: str) -> list[tuple[str, Field]]:
@@ -90,10 +93,10 @@ def _check_object(cursor: Cursor, name: str, *, asked: bool) -> None:
     for field_name, field in present:
         _check(cursor.get(field_name), field.type, asked=asked)
     if asked:
-        report_missing(cursor, name, {field_name for field_name, _ in present})
+        _report_missing(cursor, name, {field_name for field_name, _ in present})
 
 
-def report_missing(cursor: Cursor, kind: str, present: set[str]) -> None:
+def _report_missing(cursor: Cursor, kind: str, present: set[str]) -> None:
     """Report the fields that must be there and are not."""
     for name, field in fields(kind).items():
         if field.required and name not in present:

@@ -244,6 +244,28 @@ FIELDS = {
         lab("", pod("{containers: [{name: a, ports: [→{name: x}]}]}")),
         [Wrong("spec.containers[0].ports[0].containerPort", "is missing", "add containerPort:")],
     ),
+    "a Pod without a spec, and a template without one, are told": (
+        lab(
+            "",
+            "→apiVersion: v1\nkind: Pod\nmetadata: {name: other}\n",
+            """
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: shop}
+            spec:
+              selector: {matchLabels: {app: shop}}
+              template: →{metadata: {labels: {app: shop}}}
+            """,
+        ),
+        [
+            Wrong("spec", "is missing", "add spec: {...}"),
+            Wrong("spec.template.spec", "is missing", "add spec: {...}"),
+        ],
+    ),
+    "clusterIPs without clusterIP are told": (
+        lab("", service("→{clusterIPs: [10.96.0.9], ports: [{port: 80}]}")),
+        [Wrong("spec.clusterIP", "is missing", "the first of clusterIPs is clusterIP: write 10.96.0.9")],
+    ),
     "a protocol in small letters gets the right one": (
         lab("", service("{ports: [{port: 80, protocol: →tcp}]}")),
         [
@@ -439,6 +461,26 @@ ADDRESSES = {
         [
             Wrong("spec.ports[0].nodePort", "8080 is not in the range of NodePorts 30000-32767", "leave it out"),
             Wrong("spec.ports[0].nodePort", "port 30080 is taken already", "Service two has it"),
+        ],
+    ),
+    "a Service whose addresses, families and policy do not go together is told": (
+        lab(
+            """
+            network:
+              podCIDRs: [10.244.0.0/16, "fd00:1::/56"]
+              serviceCIDRs: [10.96.0.0/16, "fd00:2::/112"]
+              nodeCIDRs: [172.18.0.0/24, "fd00:3::/64"]
+            """,
+            POD,
+            service(
+                "{ipFamilyPolicy: →SingleStack, ipFamilies: [IPv6, IPv4], clusterIP: 10.96.0.9, "
+                'clusterIPs: [→10.96.0.9, →"fd00:2::9"], ports: [{port: 80}]}',
+            ),
+        ),
+        [
+            Wrong("spec.ipFamilyPolicy", "SingleStack has one family, and here are two", "write RequireDualStack"),
+            Wrong("spec.clusterIPs[0]", "10.96.0.9 is not an IPv6 address, which ipFamilies puts here"),
+            Wrong("spec.clusterIPs[1]", "fd00:2::9 is not an IPv4 address"),
         ],
     ),
     "a dual-stack Service in a lab of one family is told": (
