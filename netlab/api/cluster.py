@@ -19,7 +19,7 @@ from netlab.api.controllers.nodes import NodeController
 from netlab.api.controllers.scheduler import Scheduler
 from netlab.api.encoding import Json, as_json, decode
 from netlab.api.patching import merge
-from netlab.api.statuses import no_such_resource
+from netlab.api.statuses import bad_request, no_such_resource
 from netlab.api.store import Store
 from netlab.model.objects import KubernetesObject, Pod
 
@@ -81,8 +81,10 @@ class Cluster:
 
     def patch(self, present: K, patch: dict[str, Json], subresource: str = "") -> K:
         """Change an object by a JSON merge patch. Raises Refusal."""
-        patched = merge(as_json(present), patch)
-        return self.update(decode(type(present), json.dumps(patched).encode()), subresource)
+        patched = decode(type(present), json.dumps(merge(as_json(present), patch)).encode())
+        if patched.key != present.key:
+            raise bad_request("the name and the namespace of an object cannot be changed by a patch")
+        return self.update(patched, subresource)
 
     def delete(
         self, kind: type[K], name: str, namespace: str | None = None, *, grace_seconds: int = 0

@@ -60,18 +60,20 @@ async def _handle_object(request: web.Request, cluster: Cluster, target: Target,
 
 
 async def _handle_scale(request: web.Request, cluster: Cluster, target: Target, name: str) -> web.Response:
-    deployment = cluster.store.get(Deployment, name, target.namespace)
+    body: Json = None
     match request.method:
         case hdrs.METH_GET:
             pass
         case hdrs.METH_PUT:
-            wanted = read_scale(parse_object(await request.read()))
-            deployment = cluster.update(scaled(deployment, wanted))
+            body = parse_object(await request.read())
         case hdrs.METH_PATCH:
-            wanted = read_scale(merge(as_json(scale_of(deployment)), await _patch_in_body(request)))
-            deployment = cluster.update(scaled(deployment, wanted))
+            body = await _patch_in_body(request)
         case _:
             raise _not_allowed()
+    deployment = cluster.store.get(Deployment, name, target.namespace)
+    if body is not None:
+        wanted = merge(as_json(scale_of(deployment)), body) if request.method == hdrs.METH_PATCH else body
+        deployment = cluster.update(scaled(deployment, read_scale(wanted)))
     return _json(encode(scale_of(deployment)))
 
 

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -363,6 +364,20 @@ def test_a_body_that_is_too_large_is_refused_and_the_server_goes_on(served: Path
     assert ask(served, "GET", "/healthz") == (200, b"ok")
 
 
+@pytest.mark.parametrize(
+    "patch",
+    [{"metadata": {"name": "other"}}, {"metadata": {"namespace": "kube-system"}}, {"kind": "Pod"}, {"metadata": None}],
+    ids=["another name", "another namespace", "another kind", "no metadata"],
+)
+def test_a_patch_cannot_make_an_object_another_one(client: SyncClient, patch: Json) -> None:
+    client.create(a_service("other"))
+    before = client.create(a_service())
+    with pytest.raises(ApiError) as refusal:
+        client.patch(Service, "web", patch)
+    assert refusal.value.status == 400
+    assert client.get(Service, "web") == before
+
+
 def test_a_patch_of_a_type_that_is_not_known_is_refused(served: Path, client: SyncClient) -> None:
     client.create(a_service())
     status, answer = ask(served, "PATCH", f"{SERVICES}/web", b"[]", "application/json-patch+json")
@@ -491,18 +506,75 @@ def test_the_async_client_does_what_the_sync_one_does(served: Path) -> None:
     asyncio.run(scenario())
 
 
+def start_process(paths: LabPaths, listener: socket.socket) -> int:
+    """The server as a child: its pid."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run(paths, listener)
+        finally:
+            os._exit(0)
+    return pid
+
+
 def test_the_process_serves_on_a_socket_that_outlives_it_and_ends_at_sigterm(tmp_path: Path) -> None:
     paths = LabPaths("lab", tmp_path)
     with closing(listen(paths.api_socket)) as listener:
         listener.listen()
         for life in range(2):
-            pid = os.fork()
-            if pid == 0:
-                run(paths, listener)
-                os._exit(0)
+            pid = start_process(paths, listener)
             with SyncClient(paths.api_socket) as client:
                 client.create(Namespace(metadata=ObjectMeta(name=f"life-{life}")))
                 names = [namespace.metadata.name for namespace in client.list(Namespace)[0]]
                 assert names == ["default", "kube-system", *(f"life-{number}" for number in range(life + 1))]
                 os.kill(pid, signal.SIGTERM)
                 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_no_acknowledged_write_is_lost_or_told_twice_when_the_server_is_killed_in_the_midst(tmp_path: Path) -> None:
+    paths = LabPaths("lab", tmp_path)
+
+    async def write(client: ApiClient, writer: int, acknowledged: list[str], enough: asyncio.Event) -> None:
+        for number in range(1000):
+            name = f"w{writer}-{number}"
+            try:
+                await client.create(Namespace(metadata=ObjectMeta(name=name)))
+            except (aiohttp.ClientError, OSError):
+                return
+            acknowledged.append(name)
+            if len(acknowledged) == 60:
+                enough.set()
+
+    async def follow(client: ApiClient, seen: list[str], caught_up: asyncio.Event) -> None:
+        async for event in client.reflect(Namespace):
+            if event.object:
+                assert event.type is EventType.ADDED
+                seen.append(event.object.metadata.name)
+                if seen[-1] == "last":
+                    caught_up.set()
+
+    async def scenario(listener: socket.socket) -> None:
+        acknowledged: list[str] = []
+        seen: list[str] = []
+        enough, caught_up, pid = asyncio.Event(), asyncio.Event(), start_process(paths, listener)
+        async with ApiClient(paths.api_socket) as watcher, ApiClient(paths.api_socket) as client:
+            following = asyncio.create_task(follow(watcher, seen, caught_up))
+            writers = [asyncio.create_task(write(client, number, acknowledged, enough)) for number in range(20)]
+            await asyncio.wait_for(enough.wait(), DEADLINE)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            await asyncio.wait_for(asyncio.gather(*writers), DEADLINE)
+            pid = start_process(paths, listener)
+            await client.create(Namespace(metadata=ObjectMeta(name="last")))
+            await asyncio.wait_for(caught_up.wait(), DEADLINE)
+            listed = [namespace.metadata.name for namespace in (await client.list(Namespace))[0]]
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+        assert set(acknowledged) <= set(listed)
+        assert sorted(seen) == listed
+
+    with closing(listen(paths.api_socket)) as listener:
+        listener.listen()
+        asyncio.run(scenario(listener))

@@ -106,11 +106,13 @@ def test_a_reflecting_client_goes_on_after_a_restart_of_the_server_without_losin
 def test_a_reflecting_client_that_was_away_too_long_lists_again_and_tells_the_difference(tmp_path: Path) -> None:
     async def scenario() -> None:
         events: list[tuple[str, str]] = []
-        done = asyncio.Event()
+        synced, done = asyncio.Event(), asyncio.Event()
 
         async def reflect(client: ApiClient) -> None:
             async for event in client.reflect(EndpointSlice):
                 events.append((str(event.type), event.object.metadata.name if event.object else ""))
+                if events[-1] == ("SYNCED", ""):
+                    synced.set()
                 if events[-1] == ("ADDED", "last"):
                     done.set()
 
@@ -120,8 +122,7 @@ def test_a_reflecting_client_that_was_away_too_long_lists_again_and_tells_the_di
                 await client.create(a_slice("stays"))
                 await client.create(a_slice("changes"))
                 reflecting = asyncio.create_task(reflect(watcher))
-                while len(events) < 4:
-                    await asyncio.sleep(0)
+                await asyncio.wait_for(synced.wait(), DEADLINE)
             store = Store(tmp_path / "objects.db", history=5)
             for number in range(30):
                 changing = store.get(EndpointSlice, "changes")
