@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, SocketKind, socket
+from socket import AF_INET, AF_INET6, SOCK_STREAM, SocketKind, socket
 from urllib.parse import urlencode
 
 from leaks import remaining

@@ -22,6 +22,7 @@ from netlab.model.objects import KubernetesObject
 from netlab.model.rules import Family
 from netlab.model.state import Sysctl
 from netlab.proxy.changes import ChangeTracker
+from netlab.proxy.collector import collector_resting
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.decide import Route, decide, decide_all
@@ -98,6 +99,10 @@ class Proxier:
         KernelError: the rules are not all in place; the next sync writes them whole.
         MissingCapability: this kernel has no tables for any family of this node.
         """
+        with collector_resting():
+            return self._sync(full=full)
+
+    def _sync(self, *, full: bool) -> Synced:
         started = time.perf_counter()
         changes = self._tracker.collect()
         for complaint in changes.complaints:

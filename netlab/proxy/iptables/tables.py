@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 
 from netlab.model.rules import (
@@ -28,6 +26,7 @@ from netlab.model.rules import (
     Verdict,
 )
 from netlab.proxy.addresses import host_network
+from netlab.proxy.collector import collector_resting
 from netlab.proxy.config import NodeFacts, ProxyConfig, nodeport_listeners
 from netlab.proxy.decide import Route
 from netlab.proxy.iptables import names
@@ -85,7 +84,7 @@ class Spelling:
         self._comments = endpoint_total <= COMMENTS_UP_TO
         self._routes = {key: route for key, route in routes.items() if key.family is self._family}
         comments = self._comments
-        with _collector_resting():
+        with collector_resting():
             self._services = {key: spell_service(route, comments=comments) for key, route in self._routes.items()}
 
     def update(self, changed: Mapping[PortKey, Route | None], *, endpoint_total: int) -> tuple[TablePatch, ...]:
@@ -161,18 +160,6 @@ class Spelling:
         return (
             Rule(destination=loopback, destination_inverted=True, comment=_LAST, destination_local=True, target=target),
         )
-
-
-@contextmanager
-def _collector_resting() -> Iterator[None]:
-    """Spelling makes many objects and no garbage: walking them again and again would take as long as making them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _patches(differences: list[tuple[ServiceRules, ServiceRules]], *, family: Family) -> tuple[TablePatch, ...]:
