@@ -24,7 +24,7 @@ from netlab.kernel.iptables_stamped import (
     stamp_patch,
     stamp_table,
 )
-from netlab.kernel.iptables_stamper import Stamper
+from netlab.kernel.iptables_stamper import Stamper, UnknownShape
 from netlab.model.rules import Family, Table, TablePatch
 
 __all__ = ["Applied", "OutOfStep", "RuleRefused", "apply", "apply_patch", "remove", "require_tables"]
@@ -84,11 +84,13 @@ def remove(table: Table) -> Applied:
 
 
 def _retried(once: Callable[[], Applied], table: Table | TablePatch, stamped: Stamped) -> Applied:
-    """Read the table again where somebody else was faster; name the rule where the kernel refuses one."""
+    """Learn what is new, read the table again where somebody else was faster, name a rule that the kernel refuses."""
     for _ in range(ATTEMPTS - 1):
         try:
             with xtables_lock():
                 return once()
+        except UnknownShape:
+            stamped.learn()
         except KernelError as error:
             if error.number != errno.EAGAIN:
                 raise _named(error, table, stamped) from error
@@ -101,7 +103,7 @@ def _named(error: KernelError, table: Table | TablePatch, stamped: Stamped) -> K
     if isinstance(error, OutOfStep | RuleRefused) or error.number not in REFUSALS:
         return error
     with OpenTable(table.family, table.name) as kernel:
-        chains = {*kernel.chains(), *(chain.name for chain in stamped.chains)}
+        chains = {*kernel.chains(), *(chain.name for chain in stamped.whole)}
     line = first_refused(table.family, table.name, stamped.lines(), chains=chains)
     if line is None:
         return error
@@ -116,7 +118,7 @@ def _apply(table: Table, stamped: Stamped) -> Applied:
             kernel.create_chain(name)
         created = len(wanted - present)
         written = 0
-        for chain in stamped.chains:
+        for chain in stamped.chains():
             if chain.name not in present:
                 _fill(kernel, chain)
             elif not _holds(kernel, chain, stamped.stamper):
@@ -189,13 +191,13 @@ def _delete_chains(kernel: OpenTable, names: Iterable[str]) -> tuple[int, list[s
 
 def _patch(patch: TablePatch, stamped: Stamped) -> Applied:
     with OpenTable(patch.family, patch.name) as kernel:
-        for chain in stamped.chains:
+        for chain in stamped.chains():
             if kernel.has_chain(chain.name):
                 kernel.flush(chain.name)
             else:
                 kernel.create_chain(chain.name)
         try:
-            for chain in stamped.chains:
+            for chain in stamped.chains():
                 _fill(kernel, chain)
             for edit in stamped.edits:
                 _edit(kernel, edit)
@@ -203,7 +205,7 @@ def _patch(patch: TablePatch, stamped: Stamped) -> Applied:
         except KernelError as error:
             raise OutOfStep(patch, error) from error
         kernel.commit()
-    return Applied(changed=True, written=len(stamped.chains), kept=tuple(kept))
+    return Applied(changed=True, written=len(stamped.whole), kept=tuple(kept))
 
 
 def _edit(kernel: OpenTable, edit: StampedEdit) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netlab.errors import KernelError
@@ -58,32 +58,39 @@ class StampedEdit:
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """All that is to be written into one table."""
+    """All that is to be written into one table; whole chains become bytes only while they are written."""
 
+    table: str
     stamper: Stamper
-    chains: list[StampedChain]
-    hooks: list[Line]
-    edits: list[StampedEdit]
+    whole: Sequence[Chain]
+    hooks: Sequence[Line]
+    edits: Sequence[StampedEdit] = ()
+
+    def chains(self) -> Iterator[StampedChain]:
+        """The whole chains, one after the other: UnknownShape before `learn`, RuleRefused."""
+        return (_stamped_chain(self.stamper, self.table, chain) for chain in self.whole)
 
     def lines(self) -> list[Line]:
         """Every rule, the hooks first: where a rule may stand depends on the hooks that lead to it."""
-        parts = [*self.chains, *(edit.added for edit in self.edits)]
+        parts = [*self.chains(), *(edit.added for edit in self.edits)]
         return [*self.hooks, *(line for part in parts for line in part.lines())]
+
+    def learn(self) -> None:
+        """Learn the shapes of the whole chains, all together; RuleRefused for a rule that cannot be said."""
+        _learn(self.stamper, self.table, self.whole)
 
 
 def stamp_table(family: Family, table: str, *, chains: Sequence[Chain] = (), hooks: Sequence[Hook] = ()) -> Stamped:
-    """The bytes of whole chains and of hooks; RuleRefused for a rule that cannot be said."""
+    """Whole chains and hooks; RuleRefused for a rule that cannot be said."""
     ours = stamper(family)
     hooked = [Chain(hook.chain, (hook.rule,)) for hook in hooks]
-    try:
-        return _stamp(ours, table, chains, hooked)
-    except KeyError:  # a shape met for the first time: learn all of them together, by one process
-        _learn(ours, table, [*chains, *hooked])
-        return _stamp(ours, table, chains, hooked)
+    _learn(ours, table, hooked)
+    lines = [line for hook in hooked for line in _stamped_chain(ours, table, hook).lines()]
+    return Stamped(table, ours, chains, lines)
 
 
 def stamp_patch(patch: TablePatch) -> Stamped:
-    """The bytes of a patch; RuleRefused for a rule that cannot be said."""
+    """A patch; RuleRefused for a rule that cannot be said."""
     ours = stamper(patch.family)
     removed = [Chain(edit.chain, edit.removed) for edit in patch.edits]
     added = [Chain(edit.chain, edit.added) for edit in patch.edits]
@@ -96,13 +103,7 @@ def stamp_patch(patch: TablePatch) -> Stamped:
         )
         for old, new in zip(removed, added, strict=True)
     ]
-    return Stamped(ours, [_stamped_chain(ours, patch.name, chain) for chain in patch.chains], [], edits)
-
-
-def _stamp(ours: Stamper, table: str, chains: Sequence[Chain], hooks: Sequence[Chain]) -> Stamped:
-    stamped = [_stamped_chain(ours, table, chain) for chain in chains]
-    hooked = [line for hook in hooks for line in _stamped_chain(ours, table, hook).lines()]
-    return Stamped(ours, stamped, hooked, [])
+    return Stamped(patch.name, ours, patch.chains, (), edits)
 
 
 def _stamped_chain(ours: Stamper, table: str, chain: Chain) -> StampedChain:

@@ -15,6 +15,10 @@ from netlab.kernel.iptables_shapes import Shape, shape_of
 from netlab.model.rules import Family, Rule
 
 
+class UnknownShape(LookupError):
+    """A shape that was not learned yet."""
+
+
 class Stamper:
     """One family's shapes: makes a rule's bytes, having its shape compiled when it is met for the first time."""
 
@@ -23,12 +27,15 @@ class Stamper:
         self._shapes: dict[Hashable, Shape] = {}
 
     def stamp(self, rule: Rule) -> bytes:
-        """The rule as `OpenTable.append` takes it; KeyError where its shape is not learned yet."""
-        return self._shapes[shape_of(rule)].stamp(rule)
+        """The rule as `OpenTable.append` takes it; UnknownShape where its shape is to be learned first."""
+        return self.shape(rule).stamp(rule)
 
     def shape(self, rule: Rule) -> Shape:
-        """The shape of the rule; KeyError where it is not learned yet."""
-        return self._shapes[shape_of(rule)]
+        """The shape of the rule; UnknownShape where it is to be learned first."""
+        try:
+            return self._shapes[shape_of(rule)]
+        except KeyError:
+            raise UnknownShape(str(rule)) from None
 
     def learn(self, rules: Iterable[Rule]) -> None:
         """Compile the shapes that are not known yet, all together; KernelError where libxtables cannot say one."""

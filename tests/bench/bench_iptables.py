@@ -89,6 +89,12 @@ def taken_in(objects: Iterable[KubernetesObject]) -> ChangeTracker:
     return tracker
 
 
+def stamped(table: Table) -> None:
+    """Every rule made into bytes, as `apply` does while it writes."""
+    for _ in stamp_table(Family.IPV4, table.name, chains=table.chains).chains():
+        pass
+
+
 def first_sync(objects: list[KubernetesObject]) -> tuple[Milliseconds, ChangeTracker, Spelling]:
     """From objects in memory to rules in the kernel."""
     watch = Stopwatch()
@@ -102,7 +108,7 @@ def first_sync(objects: list[KubernetesObject]) -> tuple[Milliseconds, ChangeTra
         iptables.apply(table)
     applying = 1000 * (time.perf_counter() - started)
     for table in tables:
-        watch.time("stamping", lambda table=table: stamp_table(Family.IPV4, table.name, chains=table.chains))
+        watch.time("stamping", lambda table=table: stamped(table))
     watch.taken["kernel"] = applying - watch.taken["stamping"]
     watch.taken["total"] = watch.taken["deciding"] + watch.taken["spelling"] + applying
     return watch.taken, tracker, spelling
@@ -122,7 +128,7 @@ def one_change(tracker: ChangeTracker, spelling: Spelling, *, number: int, shift
     total = tracker.endpoint_total(Family.IPV4)
     patches = watch.time("spelling", lambda: spelling.update(routes, endpoint_total=total))
     for patch in patches:
-        watch.time("stamping", lambda patch=patch: stamp_patch(patch))
+        watch.time("stamping", lambda patch=patch: list(stamp_patch(patch).chains()))
         watch.time("kernel", lambda patch=patch: iptables.apply_patch(patch))
     watch.taken["kernel"] -= watch.taken["stamping"]
     watch.taken["user-space"] = watch.taken["deciding"] + watch.taken["spelling"] + watch.taken["stamping"]
