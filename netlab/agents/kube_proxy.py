@@ -23,7 +23,7 @@ from netlab.agents.kube_proxy_server import HEALTH, METRICS, Binding, StatusServ
 from netlab.api.client import ApiClient
 from netlab.api.events import WatchEvent
 from netlab.api.journal import EventType
-from netlab.errors import ApiError, KernelError
+from netlab.errors import ApiError, KernelError, MissingCapability
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
@@ -169,7 +169,7 @@ class KubeProxy:
         heard, first = dict(self._heard), not self._followed
         try:
             done = self._proxier.sync(full=full)
-        except KernelError as error:
+        except (KernelError, MissingCapability) as error:
             self.metrics.failures += 1
             log.error("%s; trying again", error)
             return False

@@ -1,0 +1,58 @@
+"""What the kernel refuses breaks nothing else: the rule is left out, all others are in force."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from netlab.agents.kube_proxy_tables import KernelTables
+from netlab.kernel.namespaces import Namespaces
+from netlab.model.rules import Chain, Family, Masquerade, Rule, SetMark, Table, TablePatch
+
+pytestmark = pytest.mark.root
+TOO_BIG = Rule(comment="default/broken", target=SetMark(1 << 32, 0))
+MISPLACED = Rule(comment="default/misplaced", target=Masquerade())
+
+
+@pytest.fixture(autouse=True)
+def node() -> Iterator[None]:
+    with Namespaces() as namespaces:
+        namespaces.create("nlipt.tables")
+        try:
+            yield
+        finally:
+            namespaces.delete("nlipt.tables")
+
+
+def table(*rules: Rule) -> Table:
+    return Table(Family.IPV4, "filter", chains=(Chain("KUBE-SERVICES", rules),))
+
+
+def comments() -> list[str]:
+    text = subprocess.run(["iptables-legacy-save", "-t", "filter"], check=True, capture_output=True, text=True).stdout
+    return [line.split()[5] for line in text.splitlines() if line.startswith("-A KUBE-SERVICES")]
+
+
+def test_a_refused_rule_is_said_once_and_the_others_are_written(caplog: pytest.LogCaptureFixture) -> None:
+    tables = KernelTables(Family.IPV4)
+    wanted = table(Rule(comment="one"), TOO_BIG, Rule(comment="two"), MISPLACED, Rule(comment="three"))
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            tables.write([wanted])
+
+    assert comments() == ["one", "two", "three"]
+    assert len([record for record in caplog.records if "left out" in record.message]) == 2
+
+
+def test_a_patch_that_cannot_be_done_leaves_the_tables_to_be_written_whole() -> None:
+    tables = KernelTables(Family.IPV4)
+    tables.write([table(Rule(comment="one"))])
+
+    assert not tables.patch([TablePatch(Family.IPV4, "filter", removed=("NOT-THERE",))])
+
+    assert tables.stale
+    tables.write([table(Rule(comment="two"))])
+    assert comments() == ["two"]
