@@ -16,6 +16,8 @@ from netlab.model.journey import CheckResult, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
 
+FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+
 
 class Refused(NetlabError):
     """The lab process did not do what was asked: its words, and the exit code that goes with them."""
@@ -36,7 +38,7 @@ def connected(paths: LabPaths) -> Iterator[socket.socket]:
         yield connection
 
 
-def run(paths: LabPaths, where: Place, argv: list[str], *, env: dict[str, str] | None = None) -> int:
+def run(paths: LabPaths, where: Place, argv: list[str]) -> int:
     """Run a command in a place of the lab with the caller's own streams; its exit status, as a shell gives it.
 
     Where standard input and output are a terminal the command gets one too, of the same size.
@@ -44,9 +46,8 @@ def run(paths: LabPaths, where: Place, argv: list[str], *, env: dict[str, str] |
     terminal = Terminal.of_caller()
     request = messages.Exec(
         where=network_namespace(paths.lab, where),
-        hostname=where.name,
         argv=tuple(argv),
-        env={"TERM": os.environ.get("TERM", "dumb"), **(env or {})},
+        env=_environment(),
         terminal=terminal is not None,
     )
     with connected(paths) as connection:
@@ -60,6 +61,12 @@ def run(paths: LabPaths, where: Place, argv: list[str], *, env: dict[str, str] |
             if terminal is not None:
                 terminal.copy_until_hangup(connection)
             return _exit_status(connection)
+
+
+def _environment() -> dict[str, str]:
+    """What a command gets: the caller's terminal and language, root's home; nothing else of the caller's."""
+    told = {name: os.environ[name] for name in FROM_CALLER if name in os.environ}
+    return {"TERM": "dumb", "HOME": "/root", "USER": "root", **told}
 
 
 def run_task(paths: LabPaths, name: TaskName, **arguments: str | int | float | None) -> str:

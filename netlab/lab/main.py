@@ -63,7 +63,7 @@ def run_command(paths: LabPaths, request: messages.Exec, files: tuple[int, ...])
             CommandSpec(
                 argv=request.argv,
                 namespace=request.where,
-                hostname=request.hostname,
+                hostname=hostname(paths, request.where),
                 etc=paths.etc / request.where,
                 env=request.env,
                 stdin=streams[0],
@@ -76,6 +76,14 @@ def run_command(paths: LabPaths, request: messages.Exec, files: tuple[int, ...])
         if slave is not None:
             os.close(slave)
     return pid, master
+
+
+def hostname(paths: LabPaths, where: str) -> str:
+    """The host name of the machine that a network namespace stands for: the one in its /etc/hostname."""
+    try:
+        return (paths.etc / where / "hostname").read_text().strip()
+    except FileNotFoundError:
+        return where.removeprefix(f"{paths.lab}.")
 
 
 def run_task(paths: LabPaths, request: messages.Task) -> str:

@@ -39,7 +39,6 @@ class Exec(Message):
 
     say: Literal["exec"] = "exec"
     where: str
-    hostname: str
     argv: tuple[str, ...]
     env: dict[str, str] = {}
     terminal: bool = False
