@@ -13,6 +13,7 @@ from netlab.errors import KernelError, NetlabError
 from netlab.kernel.iptables_handle import EntryLayout, entry_layout
 from netlab.kernel.iptables_library import iptc
 from netlab.model.rules import Dnat, Family, Jump, Masquerade, Recent, Reject, Rule, SetMark, Target, Verdict
+from netlab.proxy.save_text import REJECT_WITH
 
 Options = tuple[tuple[str, str], ...]
 INTERFACE_SIZE = 16
@@ -122,7 +123,7 @@ def target_of(target: Target | None, family: Family) -> tuple[str, Options]:
         case SetMark():
             return "MARK", (("set-xmark", f"{target.value:#x}/{target.mask:#x}"),)
         case Reject():
-            return "REJECT", ()
+            return "REJECT", (("reject-with", REJECT_WITH[family][target.error]),)
 
 
 def _inverted(value: str, *, inverted: bool) -> str:

@@ -52,14 +52,14 @@ from netlab.model.state import (
     Veth,
     Vxlan,
 )
-from netlab.plan.masquerade import OWNED
+from netlab.plan.stations import OWNED_CHAINS
 from netlab.plan.sysctls import MANAGED
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNSID = 18, 22, 26, 30, 90
 IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
 NETNSA_FD = 3
 ROUTE_KINDS = {number: kind for kind, number in RTN_TYPES.items()}
-NAT = "nat"
+PLANNED_TABLES = frozenset({"nat", "filter"})
 TABLE_NAMES = {
     Family.IPV4: Path("/proc/thread-self/net/ip_tables_names"),
     Family.IPV6: Path("/proc/thread-self/net/ip6_tables_names"),
@@ -217,17 +217,18 @@ def _fdb(route: RouteSocket, link: Vxlan) -> Iterator[FdbEntry]:
 
 
 def _tables() -> Iterator[Table]:
-    """What a plan has put into the nat tables of the thread's namespace, if they are in use there at all.
+    """What a plan has put into the tables of the thread's namespace, of those that are in use there at all.
 
     To look into a table that nobody uses yet would start it, and slow down every packet from then on.
     """
     for family, names in TABLE_NAMES.items():
-        if NAT in names.read_text().split() and (ours := _ours(iptables_read.read(family, NAT))):
-            yield ours
+        for name in PLANNED_TABLES & set(names.read_text().split()):
+            if ours := _ours(iptables_read.read(family, name)):
+                yield ours
 
 
 def _ours(seen: SeenTable) -> Table | None:
-    chains = [chain for chain in seen.chains if chain.name.startswith(OWNED)]
+    chains = [chain for chain in seen.chains if chain.name.startswith(OWNED_CHAINS)]
     names = {chain.name for chain in chains}
     hooks = [
         Hook(chain.name, counted.rule)
@@ -236,7 +237,7 @@ def _ours(seen: SeenTable) -> Table | None:
         if chain.name not in names and isinstance(counted.rule.target, Jump) and counted.rule.target.chain in names
     ]
     filled = tuple(Chain(chain.name, tuple(counted.rule for counted in chain.rules)) for chain in chains)
-    return Table(seen.family, seen.name, chains=filled, hooks=tuple(hooks), owned=(OWNED,)) if chains else None
+    return Table(seen.family, seen.name, chains=filled, hooks=tuple(hooks), owned=(OWNED_CHAINS,)) if chains else None
 
 
 Ends = dict[tuple[str, str], tuple[str, str]]

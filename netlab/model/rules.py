@@ -78,9 +78,18 @@ class SetMark:
     mask: int
 
 
+class IcmpError(StrEnum):
+    """What a refused packet's sender is told, as iptables spells it in IPv4."""
+
+    PORT_UNREACHABLE = "icmp-port-unreachable"
+    NET_UNREACHABLE = "icmp-net-unreachable"
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """`-j REJECT`: answer with ICMP port unreachable (ICMPv6 in IPv6)."""
+    """`-j REJECT`: answer with an ICMP error (IPv6: ICMPv6's port unreachable, or no route)."""
+
+    error: IcmpError = IcmpError.PORT_UNREACHABLE
 
 
 Target = Verdict | Jump | Dnat | Masquerade | SetMark | Reject

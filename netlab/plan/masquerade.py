@@ -16,11 +16,9 @@ from ipaddress import ip_network
 
 from netlab.model.rules import Chain, Family, Hook, IPNetwork, Jump, Masquerade, Rule, Table, Verdict
 from netlab.model.topology import Cidr
-from netlab.plan.stations import Station
+from netlab.plan.stations import OWNED_CHAINS, Station
 
-OWNED = "NETLAB-"
-"""Chains whose names begin so are a plan's."""
-CHAIN = OWNED + "MASQ"
+CHAIN = OWNED_CHAINS + "MASQ"
 MULTICAST: dict[int, IPNetwork] = {4: ip_network("224.0.0.0/4"), 6: ip_network("ff00::/8")}
 
 
@@ -46,5 +44,5 @@ def _table(own: IPNetwork, *, cluster: IPNetwork) -> Table:
         name="nat",
         chains=(Chain(CHAIN, leave),),
         hooks=(Hook("POSTROUTING", hook),),
-        owned=(OWNED,),
+        owned=(OWNED_CHAINS,),
     )

@@ -86,7 +86,8 @@ def _routes(node: Station, pods: Sequence[PlacedPod], cluster: Cluster) -> tuple
     return (
         *routes.default_routes(cluster.network.node_cidrs),
         *routes.routes_to_pods(node, cluster.nodes, fabric=cluster.network.fabric),
-        *(() if cluster.bridged else (*routes.unused_pod_addresses(node), *bridges.ptp_routes(pods))),
+        *routes.no_such_pod(cluster.nodes, pod_cidrs=cluster.network.pod_cidrs),
+        *(() if cluster.bridged else bridges.ptp_routes(pods)),
     )
 
 

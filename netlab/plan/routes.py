@@ -53,9 +53,14 @@ def routes_to_pods(node: Station, others: Sequence[Station], *, fabric: Fabric) 
     )
 
 
-def unused_pod_addresses(node: Station) -> tuple[Route, ...]:
-    """Where no bridge has the node's range: an address that no Pod has is refused here, not sent out to the wire."""
-    return tuple(Route(destination=cidr, kind=RouteKind.UNREACHABLE) for cidr in node.pod_cidrs)
+def no_such_pod(nodes: Sequence[Station], *, pod_cidrs: Sequence[Cidr]) -> tuple[Route, ...]:
+    """What of the Pod range no node has, nor (point to point) any Pod of this one, is refused here.
+
+    The router could not: what Pods send to Pods is not masqueraded, and their addresses mean nothing to it. A range
+    that one node has wholly is left out, since its own route is the one for that destination.
+    """
+    shares = {share for node in nodes for share in node.pod_cidrs}
+    return tuple(Route(destination=cidr, kind=RouteKind.UNREACHABLE) for cidr in pod_cidrs if cidr not in shares)
 
 
 def tunnel(node: Station, *, wire: Sequence[Cidr]) -> tuple[Vxlan, ...]:

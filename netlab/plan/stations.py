@@ -17,6 +17,8 @@ from netlab.plan.addresses import router_address
 
 WIRE = "eth0"
 """A machine's interface to the wire, and a Pod's to its node: what learners find in every real Pod."""
+OWNED_CHAINS = "NETLAB-"
+"""Netfilter chains whose names begin so are a plan's."""
 RESERVED_INTERFACES = frozenset({"lo", "br0", "all", "default"})
 """`all` and `default` are folders beside the interfaces' own in /proc/sys/net/ipv4/conf."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from netlab.model.state import Sysctl
 
-NO_ICMP_LIMIT = Sysctl("net/ipv4/icmp_ratelimit", "0")
-"""Else only the first six refusals to one client are sent, then one a second, and the rest look like lost packets."""
-NO_ICMPV6_LIMIT = Sysctl("net/ipv6/icmp/ratelimit", "0")
+NO_ICMP_LIMIT = Sysctl("net/ipv4/icmp_ratemask", "0")
+"""No kind of ICMP message is limited. Else a client gets six refusals, then one a second, and the rest seem lost."""
+NO_ICMPV6_LIMIT = Sysctl("net/ipv6/icmp/ratemask", "0")
+"""The same: limited is only the type 0, which does not exist."""
 WITHOUT_IPV6 = (Sysctl("net/ipv6/conf/all/disable_ipv6", "1"),)
 WITH_IPV6 = (
     # Before there are interfaces: they copy `default`, and an address would stay unusable for a second otherwise.

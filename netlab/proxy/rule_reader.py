@@ -27,6 +27,7 @@ from netlab.proxy.save_text import REJECT_WITH, WHOLE_ADDRESS
 
 _KNOWN_MATCHES = frozenset({"comment", "conntrack", "mark", "addrtype", "statistic", "recent", "tcp", "udp", "sctp"})
 _ADDRESS_AND_PORT = re.compile(r"\[?([0-9A-Fa-f.:]+?)\]?:(\d+)")
+_REJECTIONS = {words: error for spelt in REJECT_WITH.values() for error, words in spelt.items()}
 
 
 def read_rule(words: Iterable[str], *, chains: Collection[str]) -> Rule:
@@ -102,8 +103,8 @@ class _RuleReader:
                 return Verdict(name)
             case "MASQUERADE":
                 return Masquerade(random_fully=self._take("--random-fully"))
-            case "REJECT" if self._take("--reject-with") and self._next() in REJECT_WITH.values():
-                return Reject()
+            case "REJECT" if self._take("--reject-with") and (error := _REJECTIONS.get(self._next())):
+                return Reject(error)
             case "MARK" if self._take("--set-xmark"):
                 return SetMark(*_value_and_mask(self._next()))
             case "DNAT" if self._take("--to-destination") and (to := _ADDRESS_AND_PORT.fullmatch(self._next())):

@@ -16,6 +16,7 @@ from netlab.model.rules import (
     ConntrackState,
     Dnat,
     Family,
+    IcmpError,
     Jump,
     Masquerade,
     Recent,
@@ -33,7 +34,13 @@ BUILT_IN = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
 }
 """The kernel's own chains in each table that kube-proxy writes to."""
-REJECT_WITH = {Family.IPV4: "icmp-port-unreachable", Family.IPV6: "icmp6-port-unreachable"}
+REJECT_WITH = {
+    Family.IPV4: {error: error.value for error in IcmpError},
+    Family.IPV6: {
+        IcmpError.PORT_UNREACHABLE: "icmp6-port-unreachable",
+        IcmpError.NET_UNREACHABLE: "icmp6-no-route",
+    },
+}
 WHOLE_ADDRESS = {Family.IPV4: "255.255.255.255", Family.IPV6: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
 _STATES = tuple(ConntrackState(name) for name in ("INVALID", "NEW", "RELATED", "ESTABLISHED", "DNAT"))
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -132,8 +139,8 @@ def target_text(target: Target, *, family: Family) -> str:
             return "-j MASQUERADE --random-fully" if random_fully else "-j MASQUERADE"
         case SetMark(value, mask):
             return f"-j MARK --set-xmark {value:#x}/{mask:#x}"
-        case Reject():
-            return f"-j REJECT --reject-with {REJECT_WITH[family]}"
+        case Reject(error):
+            return f"-j REJECT --reject-with {REJECT_WITH[family][error]}"
         case verdict:
             return f"-j {verdict.value}"
 

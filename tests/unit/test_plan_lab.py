@@ -9,13 +9,13 @@ import pytest
 from fabric_lab import DUAL_STACK, LAB, Lab, namespace, node_object, pod_object
 
 from netlab.model.names import INTERFACE_NAME_LIMIT
-from netlab.model.rules import Family, Masquerade, Verdict
+from netlab.model.rules import Family, IcmpError, Masquerade, Reject, Verdict
 from netlab.model.state import Address, FdbEntry, LabState, NamespaceState, Neighbour, Route, RouteKind, Veth, Vxlan
 from netlab.model.topology import Fabric, PodLink
 from netlab.plan.compose import lab_state
 from netlab.plan.stations import mac_address, placed_pod
 
-EVERYWHERE, EVERYWHERE_6 = ip_network("0.0.0.0/0"), ip_network("::/0")
+EVERYWHERE = ip_network("0.0.0.0/0")
 
 
 def settings(state: NamespaceState) -> dict[str, str]:
@@ -73,9 +73,18 @@ def test_a_point_to_point_pod_shares_its_link_with_nobody() -> None:
     assert route(node, "10.244.0.2/32").link == route(node, "fd00:10:244::2/128").link == eth0.peer
 
 
-def test_a_point_to_point_node_refuses_addresses_that_no_pod_of_its_has() -> None:
-    node = namespace(Lab(pod_link=PodLink.PTP).state(), "node1")
-    assert route(node, "10.244.0.0/24").kind is RouteKind.UNREACHABLE
+@pytest.mark.parametrize("pod_link", PodLink)
+def test_a_node_refuses_addresses_of_the_pod_range_that_lead_nowhere(pod_link: PodLink) -> None:
+    node = namespace(Lab(pod_link=pod_link, families=DUAL_STACK).state(), "node1")
+    assert route(node, "10.244.0.0/16").kind is route(node, "fd00:10:244::/56").kind is RouteKind.UNREACHABLE
+    assert "10.244.0.0/24" not in {str(each.destination) for each in node.routes}
+
+
+def test_a_node_that_has_the_whole_pod_range_reaches_it() -> None:
+    lab = Lab(nodes=("alone",), externals=())
+    spec = lab.topology.spec.nodes[0].model_copy(update={"pod_cidrs": lab.topology.spec.network.pod_cidrs})
+    node = namespace(lab_state(lab.topology, [node_object(spec)], [], LAB), "alone")
+    assert [str(each.destination) for each in node.routes] == ["0.0.0.0/0"]
 
 
 def test_nodes_that_route_know_each_others_pod_ranges_by_node_address() -> None:
@@ -116,10 +125,12 @@ def test_pods_send_packets_that_fit_the_wire(lab: Lab, mtu: int) -> None:
 
 def test_the_fabrics_router_knows_only_the_wire_and_refuses_the_rest() -> None:
     fabric = namespace(Lab(families=DUAL_STACK).state(), "fabric")
-    assert fabric.routes == (
-        Route(destination=EVERYWHERE, kind=RouteKind.UNREACHABLE),
-        Route(destination=EVERYWHERE_6, kind=RouteKind.UNREACHABLE),
-    )
+    (refused,) = fabric.tables
+    assert [(hook.chain, str(hook.rule.destination), hook.rule.destination_inverted) for hook in refused.hooks] == [
+        ("FORWARD", "172.18.0.0/24", True)
+    ]
+    assert [rule.target for rule in refused.chains[0].rules] == [Reject(IcmpError.NET_UNREACHABLE)]
+    assert route(fabric, "::/0").kind is RouteKind.UNREACHABLE
     assert {link.master for link in fabric.links if isinstance(link, Veth)} == {"br0"}
     assert {link.name for link in fabric.links} == {"lo", "br0", "node1", "node2", "client"}
 
@@ -164,7 +175,7 @@ def test_addresses_of_ipv6_are_usable_at_once_and_ipv6_is_off_where_the_lab_has_
 @pytest.mark.parametrize("place", ["web-1", "client", "node1", "fabric"])
 def test_every_refusal_is_sent_however_many_there_are(place: str) -> None:
     values = settings(namespace(Lab(families=DUAL_STACK).state(), place))
-    assert values["net/ipv4/icmp_ratelimit"] == values["net/ipv6/icmp/ratelimit"] == "0"
+    assert values["net/ipv4/icmp_ratemask"] == values["net/ipv6/icmp/ratemask"] == "0"
 
 
 def test_what_a_nodes_pods_send_out_of_the_cluster_leaves_in_its_name() -> None:
