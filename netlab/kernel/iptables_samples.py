@@ -75,8 +75,7 @@ def _sample(rule: Rule, family: Family, *, variant: int) -> Rule:
     if recent is not None:
         seconds = None if recent.check_seconds is None else SAMPLE_SECONDS[variant]
         recent = Recent(SAMPLE_NAMES[variant], seconds)
-    return replace(
-        rule,
+    return rule._replace(
         source=None if rule.source is None else SAMPLE_SOURCES[family][variant],
         destination=None if rule.destination is None else SAMPLE_DESTINATIONS[family][variant],
         destination_port=None if rule.destination_port is None else SAMPLE_PORTS[variant],

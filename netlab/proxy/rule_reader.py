@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from netlab.model.rules import (
@@ -50,7 +50,7 @@ class _RuleReader:
             if not self._read(option):
                 self.extra.append(self.words[start])
                 self.position = start + 1
-        return replace(self.found, extra=tuple(self.extra)) if self.extra else self.found
+        return self.found._replace(extra=tuple(self.extra)) if self.extra else self.found
 
     def _next(self) -> str:
         """The next word; past the end an empty one, which no option accepts."""
@@ -88,13 +88,13 @@ class _RuleReader:
         name = self._next() if self._take("--name") else ""
         whole = self._take("--mask") and self._next() in WHOLE_ADDRESS.values() and self._take("--rsource")
         if name and whole:
-            self.found = replace(self.found, recent=Recent(name, int(seconds) if seconds else None))
+            self.found = self.found._replace(recent=Recent(name, int(seconds) if seconds else None))
         return bool(name and whole)
 
     def _read_target(self, name: str) -> bool:
         target = Jump(name) if name in self.chains else self._own_target(name)
         if target is not None:
-            self.found = replace(self.found, target=target)
+            self.found = self.found._replace(target=target)
         return target is not None
 
     def _own_target(self, name: str) -> Target | None:
@@ -129,12 +129,12 @@ def _only(value: str, wanted: str) -> None:
 
 def _source_local(rule: Rule, value: str) -> Rule:
     _only(value, "LOCAL")
-    return replace(rule, source_local=True)
+    return rule._replace(source_local=True)
 
 
 def _destination_local(rule: Rule, value: str) -> Rule:
     _only(value, "LOCAL")
-    return replace(rule, destination_local=True)
+    return rule._replace(destination_local=True)
 
 
 def _mode(rule: Rule, value: str) -> Rule:
@@ -143,24 +143,24 @@ def _mode(rule: Rule, value: str) -> Rule:
 
 
 _OPTIONS: dict[str, Callable[[Rule, str], Rule]] = {
-    "-s": lambda rule, value: replace(rule, source=ip_network(value)),
-    "! -s": lambda rule, value: replace(rule, source=ip_network(value), source_inverted=True),
-    "-d": lambda rule, value: replace(rule, destination=ip_network(value)),
-    "! -d": lambda rule, value: replace(rule, destination=ip_network(value), destination_inverted=True),
-    "-i": lambda rule, value: replace(rule, in_interface=value),
-    "! -i": lambda rule, value: replace(rule, in_interface=value, in_interface_inverted=True),
-    "-o": lambda rule, value: replace(rule, out_interface=value),
-    "-p": lambda rule, value: replace(rule, protocol=Protocol(value)),
-    "--dport": lambda rule, value: replace(rule, destination_port=int(value)),
-    "--comment": lambda rule, value: replace(rule, comment=value),
-    "--ctstate": lambda rule, value: replace(rule, conntrack=Conntrack(_states(value))),
-    "! --ctstate": lambda rule, value: replace(rule, conntrack=Conntrack(_states(value), inverted=True)),
-    "--mark": lambda rule, value: replace(rule, mark=Mark(*_value_and_mask(value))),
-    "! --mark": lambda rule, value: replace(rule, mark=Mark(*_value_and_mask(value), inverted=True)),
+    "-s": lambda rule, value: rule._replace(source=ip_network(value)),
+    "! -s": lambda rule, value: rule._replace(source=ip_network(value), source_inverted=True),
+    "-d": lambda rule, value: rule._replace(destination=ip_network(value)),
+    "! -d": lambda rule, value: rule._replace(destination=ip_network(value), destination_inverted=True),
+    "-i": lambda rule, value: rule._replace(in_interface=value),
+    "! -i": lambda rule, value: rule._replace(in_interface=value, in_interface_inverted=True),
+    "-o": lambda rule, value: rule._replace(out_interface=value),
+    "-p": lambda rule, value: rule._replace(protocol=Protocol(value)),
+    "--dport": lambda rule, value: rule._replace(destination_port=int(value)),
+    "--comment": lambda rule, value: rule._replace(comment=value),
+    "--ctstate": lambda rule, value: rule._replace(conntrack=Conntrack(_states(value))),
+    "! --ctstate": lambda rule, value: rule._replace(conntrack=Conntrack(_states(value), inverted=True)),
+    "--mark": lambda rule, value: rule._replace(mark=Mark(*_value_and_mask(value))),
+    "! --mark": lambda rule, value: rule._replace(mark=Mark(*_value_and_mask(value), inverted=True)),
     "--src-type": _source_local,
-    "! --src-type": lambda rule, value: replace(_source_local(rule, value), source_local=False),
+    "! --src-type": lambda rule, value: _source_local(rule, value)._replace(source_local=False),
     "--dst-type": _destination_local,
-    "! --dst-type": lambda rule, value: replace(_destination_local(rule, value), destination_local=False),
+    "! --dst-type": lambda rule, value: _destination_local(rule, value)._replace(destination_local=False),
     "--mode": _mode,
-    "--probability": lambda rule, value: replace(rule, statistic=held_probability(float(value))),
+    "--probability": lambda rule, value: rule._replace(statistic=held_probability(float(value))),
 }

@@ -98,7 +98,7 @@ def test_the_kernel_holds_what_was_spelled(
 def test_a_comment_of_any_characters_reaches_the_kernel_as_one_comment(tmp_path: Path) -> None:
     comment = 'it\'s "quoted" \\ and $(reboot) `x` ; -j ACCEPT ü ' + "x" * 300
     (mangle, nat, filter_) = tables(config=replace(CONFIG, random_fully=False))
-    spoken = replace(nat.hooks[0], rule=replace(nat.hooks[0].rule, comment=comment))
+    spoken = replace(nat.hooks[0], rule=nat.hooks[0].rule._replace(comment=comment))
     text = save_text((mangle, replace(nat, hooks=(spoken, *nat.hooks[1:])), filter_))
     for held in held_by_the_kernel(text, tool="iptables-legacy", folder=tmp_path):
         (back,) = (table for table in read_save(held, family=Family.IPV4) if table.name == "nat")

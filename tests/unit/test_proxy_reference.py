@@ -29,7 +29,7 @@ def without_counter(rule: Rule) -> Rule | None:
     """
     if rule.extra[:3] != COUNTED:
         return rule
-    return None if rule.extra[3] == "localhost_nps_accepted_pkts" else replace(rule, extra=())
+    return None if rule.extra[3] == "localhost_nps_accepted_pkts" else rule._replace(extra=())
 
 
 def order_of(chain: str, rules: list[Rule]) -> list[Rule]:
