@@ -68,7 +68,7 @@ class Cluster:
         before = self.store.get(type(value), value.metadata.name, value.metadata.namespace)
         self.store.check_current(value, before)
         if subresource == "status":
-            value = _with_status(before, value)
+            value = self._admission.update_status(_with_status(before, value))
         elif subresource:
             raise no_such_resource()
         else:

@@ -7,6 +7,7 @@ number, as in Kubernetes. `null` means that the field is absent.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -149,7 +150,8 @@ def _cause(kind: type[KubernetesObject], detail: ErrorDetails) -> Cause:
     if detail["type"] == "missing":
         return Cause(reason="FieldValueRequired", message="Required value", field=path)
     if detail["type"] in ("literal_error", "enum"):
-        supported = detail["ctx"]["expected"].replace("'", '"').replace(" or ", ", ")
+        expected = re.findall("'([^']*)'", detail["ctx"]["expected"])
+        supported = ", ".join(quote(each) for each in sorted(expected))
         message = f"Unsupported value: {given}: supported values: {supported}"
         return Cause(reason="FieldValueNotSupported", message=message, field=path)
     message = f"Invalid value: {given}: {_range_message(detail)}"
@@ -158,6 +160,8 @@ def _cause(kind: type[KubernetesObject], detail: ErrorDetails) -> Cause:
 
 def _range_message(detail: ErrorDetails) -> str:
     limits = detail["ctx"]
+    if detail["loc"][-2:] == ("clientIP", "timeoutSeconds"):
+        return "must be greater than 0 and less than 86400"
     if "port" in str(detail["loc"][-1]).lower() or detail["loc"][-1] in _UNION_MARKS:
         return "must be between 1 and 65535, inclusive"
     if "ge" in limits:

@@ -277,7 +277,8 @@ def test_a_service_becomes_dual_stack_and_single_stack_again() -> None:
         ),
         (
             {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]},
-            'spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP"}',
+            'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,'
+            '"NodePort":0}',
         ),
         (
             {"ports": [{"port": 80, "nodePort": 30000}]},
@@ -318,12 +319,12 @@ def test_a_service_becomes_dual_stack_and_single_stack_again() -> None:
         ),
         (
             {"loadBalancerSourceRanges": ["10.0.0.0/8"]},
-            "spec.loadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
+            "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
         ),
         (
             {"trafficDistribution": "Nearby"},
             'spec.trafficDistribution: Unsupported value: "Nearby": '
-            'supported values: "PreferClose", "PreferSameNode", "PreferSameZone"',
+            'supported values: "PreferClose", "PreferSameZone", "PreferSameNode"',
         ),
     ],
 )

@@ -14,6 +14,7 @@ from netlab.model.rules import IPAddress
 from netlab.model.topology import Cidr
 from netlab.plan.addresses import node_port_band, service_band
 
+ALLOCATED = "provided port is already allocated"
 ATTEMPTS = 16
 """Random picks before the range is searched in order."""
 
@@ -108,7 +109,7 @@ class NodePorts:
         if port not in self._pool:
             return f"provided port is not in the valid range. The range of valid ports is {self.text}"
         holder = self._pool.holder(port)
-        return "" if holder in (None, wanted_by) else "provided port is already allocated"
+        return "" if holder in (None, wanted_by) else ALLOCATED
 
     def pick(self, random: Random, besides: frozenset[int]) -> int | None:
         """A free port that is not in `besides`, or None. It stays free until `hold`."""

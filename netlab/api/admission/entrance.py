@@ -124,6 +124,10 @@ class Admission:
                 value = value.model_copy(update={"spec": value.spec.model_copy(update=pinned)})
         return _checked(value, check_metadata(value))
 
+    def update_status(self, value: K) -> K:
+        """An object whose status alone is another, as it is to be stored. Raises Refusal."""
+        return cast(K, self._services.admit_status(value)) if isinstance(value, Service) else value
+
     def check_delete(self, value: KubernetesObject) -> None:
         """Raise Refusal for what must stay."""
         name = value.metadata.name

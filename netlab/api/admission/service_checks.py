@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 from netlab.api.admission.causes import (
     NOT_AN_ADDRESS,
     Causes,
@@ -14,19 +12,12 @@ from netlab.api.admission.causes import (
     unusable,
     wrong,
 )
-from netlab.api.admission.causes import unsupported as not_supported
 from netlab.api.admission.names import check_labels, key_problem, label_problem, port_name_problem, subdomain_problem
-from netlab.api.admission.service_defaults import (
-    from_outside,
-    is_headless,
-    needs_cluster_ip,
-    needs_health_check_port,
-    needs_node_ports,
-)
+from netlab.api.admission.service_defaults import is_headless, needs_cluster_ip, needs_node_ports
+from netlab.api.admission.service_outside_checks import check_outside, check_outside_update
 from netlab.model.objects import Service, ServicePort, ServiceSpec, ServiceType
 
-LOAD_BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'"
-TRAFFIC_DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+NOT_FOR_EXTERNAL_NAMES = "may not be set for ExternalName services"
 
 
 def check_service(service: Service) -> Causes:
@@ -36,64 +27,84 @@ def check_service(service: Service) -> Causes:
     yield from _check_ports(spec)
     yield from check_labels("spec.selector", spec.selector or {})
     yield from _check_external_ips(spec)
-    yield from _check_policies(spec)
-    yield from _check_load_balancer(spec)
+    yield from _check_numbers(spec)
+    yield from check_outside(service)
 
 
 def check_service_update(service: Service, before: Service) -> Causes:
     """The causes against a Service on account of what it was: a clusterIP does not change."""
     spec, was = service.spec, before.spec
-    if not (needs_cluster_ip(spec) and needs_cluster_ip(was)):
-        return
-    if not (is_headless(spec) and is_headless(was)):
+    if needs_cluster_ip(spec) and needs_cluster_ip(was) and not (is_headless(spec) and is_headless(was)):
         for index, (ip, had) in enumerate(zip(spec.cluster_ips, was.cluster_ips, strict=False)):
             if ip != had:
                 yield wrong(f"spec.clusterIPs[{index}]", list(spec.cluster_ips), "may not change once set")
         if not is_headless(spec) and not is_headless(was) and spec.ip_families[:1] != was.ip_families[:1]:
             yield wrong("spec.ipFamilies[0]", list(spec.ip_families), "may not change once set")
-    if spec.type is was.type is ServiceType.LOAD_BALANCER and spec.load_balancer_class != was.load_balancer_class:
-        yield wrong("spec.loadBalancerClass", spec.load_balancer_class, "may not change once set")
+    yield from check_outside_update(spec, was)
 
 
 def _check_type(spec: ServiceSpec) -> Causes:
     if spec.type is ServiceType.EXTERNAL_NAME:
-        if spec.cluster_ips:
-            yield forbidden_field("spec.clusterIPs", "may not be set when `type` is 'ExternalName'")
-        if spec.ip_families:
-            yield forbidden_field("spec.ipFamilies", "may not be set when `type` is 'ExternalName'")
-        if spec.ip_family_policy:
-            yield forbidden_field("spec.ipFamilyPolicy", "may not be set when `type` is 'ExternalName'")
-        name = (spec.external_name or "").removesuffix(".")
-        if not name:
-            yield required("spec.externalName")
-        elif why := subdomain_problem(name):
-            yield wrong("spec.externalName", spec.external_name, why)
+        yield from _check_external_name(spec)
     elif not spec.ports and not is_headless(spec):
         yield required("spec.ports")
     if needs_node_ports(spec) and is_headless(spec):
         yield wrong("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {spec.type} services")
 
 
+def _check_external_name(spec: ServiceSpec) -> Causes:
+    if spec.cluster_ips:
+        yield forbidden_field("spec.clusterIPs", NOT_FOR_EXTERNAL_NAMES)
+    if spec.ip_families:
+        yield forbidden_field("spec.ipFamilies", NOT_FOR_EXTERNAL_NAMES)
+    if spec.ip_family_policy:
+        yield forbidden_field("spec.ipFamilyPolicy", NOT_FOR_EXTERNAL_NAMES)
+    name = (spec.external_name or "").removesuffix(".")
+    if not name:
+        yield required("spec.externalName")
+    elif why := subdomain_problem(name):
+        yield wrong("spec.externalName", name, why)
+
+
 def _check_ports(spec: ServiceSpec) -> Causes:
     names: set[str] = set()
-    numbers: set[tuple[int, str]] = set()
-    node_ports: set[tuple[int, str]] = set()
     for index, port in enumerate(spec.ports):
         field = f"spec.ports[{index}]"
         yield from _check_port(port, field, several=len(spec.ports) > 1)
         if port.name in names:
             yield duplicate(f"{field}.name", port.name)
         names |= {port.name} if port.name else set()
+
+
+def _check_numbers(spec: ServiceSpec) -> Causes:
+    """Port numbers that only some types may have, and those that two ports would share."""
+    if spec.type is ServiceType.CLUSTER_IP:
+        for index, port in enumerate(spec.ports):
+            if port.node_port is not None:
+                yield forbidden_field(f"spec.ports[{index}].nodePort", "may not be used when `type` is 'ClusterIP'")
+    node_ports: set[tuple[int, str]] = set()
+    for index, port in enumerate(spec.ports):
+        if port.node_port is not None:
+            if (port.node_port, port.protocol) in node_ports:
+                yield duplicate(f"spec.ports[{index}].nodePort", port.node_port)
+            node_ports.add((port.node_port, port.protocol))
+    numbers: set[tuple[int, str]] = set()
+    for index, port in enumerate(spec.ports):
         if (port.port, port.protocol) in numbers:
-            yield duplicate(field, {"port": port.port, "protocol": port.protocol})
+            yield duplicate(f"spec.ports[{index}]", _as_internal(port))
         numbers.add((port.port, port.protocol))
-        if port.node_port is None:
-            continue
-        if not needs_node_ports(spec):
-            yield forbidden_field(f"{field}.nodePort", f"may not be used when `type` is '{spec.type}'")
-        elif (port.node_port, port.protocol) in node_ports:
-            yield duplicate(f"{field}.nodePort", port.node_port)
-        node_ports.add((port.node_port, port.protocol))
+
+
+def _as_internal(port: ServicePort) -> dict[str, object]:
+    """A port as kube-apiserver prints its own type for one: names in capitals, and empty what was not compared."""
+    return {
+        "Name": "",
+        "Protocol": port.protocol,
+        "AppProtocol": None,
+        "Port": port.port,
+        "TargetPort": 0,
+        "NodePort": 0,
+    }
 
 
 def _check_port(port: ServicePort, field: str, *, several: bool) -> Causes:
@@ -113,40 +124,3 @@ def _check_external_ips(spec: ServiceSpec) -> Causes:
         why = NOT_AN_ADDRESS if address is None else unusable(address)
         if why:
             yield wrong(f"spec.externalIPs[{index}]", ip, why)
-
-
-def _check_policies(spec: ServiceSpec) -> Causes:
-    policy = spec.external_traffic_policy
-    if policy is not None and not from_outside(spec):
-        yield wrong("spec.externalTrafficPolicy", policy, "may only be set for externally-accessible services")
-    if spec.health_check_node_port is not None and not needs_health_check_port(spec):
-        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
-        yield wrong("spec.healthCheckNodePort", spec.health_check_node_port, why)
-    distribution = spec.traffic_distribution
-    if distribution is not None and distribution not in TRAFFIC_DISTRIBUTIONS:
-        yield not_supported("spec.trafficDistribution", distribution, TRAFFIC_DISTRIBUTIONS)
-
-
-def _check_load_balancer(spec: ServiceSpec) -> Causes:
-    if spec.type is not ServiceType.LOAD_BALANCER:
-        if spec.load_balancer_source_ranges:
-            yield forbidden_field("spec.loadBalancerSourceRanges", LOAD_BALANCER_ONLY)
-        if spec.allocate_load_balancer_node_ports is not None:
-            yield forbidden_field("spec.allocateLoadBalancerNodePorts", LOAD_BALANCER_ONLY)
-        if spec.load_balancer_class is not None:
-            yield forbidden_field("spec.loadBalancerClass", LOAD_BALANCER_ONLY)
-    for index, text in enumerate(spec.load_balancer_source_ranges):
-        if not _is_cidr(text.strip()):
-            why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-            yield wrong(f"spec.loadBalancerSourceRanges[{index}]", text, why)
-    name = spec.load_balancer_class
-    if name is not None and (why := key_problem(name)):
-        yield wrong("spec.loadBalancerClass", name, why)
-
-
-def _is_cidr(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text

@@ -142,7 +142,7 @@ def _drop_unneeded(service: Service, before: ServiceSpec) -> Service:
         for name, empty in (("cluster_ip", None), ("cluster_ips", ()), ("ip_families", ()), ("ip_family_policy", None)):
             if getattr(spec, name) == getattr(before, name):
                 changed[name] = empty
-    if needs_node_ports(before) and not needs_node_ports(spec) and _node_ports(spec) == _node_ports(before):
+    if needs_node_ports(before) and not needs_node_ports(spec) and _node_ports(spec) <= _node_ports(before):
         changed["ports"] = tuple(port.model_copy(update={"node_port": None}) for port in spec.ports)
     if from_outside(before) and not from_outside(spec):
         _drop_same(spec, before, changed, "external_traffic_policy")
@@ -159,5 +159,5 @@ def _drop_same(spec: ServiceSpec, before: ServiceSpec, changed: dict[str, object
         changed[name] = None
 
 
-def _node_ports(spec: ServiceSpec) -> list[int | None]:
-    return [port.node_port for port in spec.ports]
+def _node_ports(spec: ServiceSpec) -> set[int | None]:
+    return {port.node_port for port in spec.ports} - {None}

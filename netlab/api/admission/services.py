@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from netlab.api.admission.allocation import NodePorts, ServiceAddresses
+from netlab.api.admission.allocation import ALLOCATED, NodePorts, ServiceAddresses
 from netlab.api.admission.causes import Causes, address_in, wrong
 from netlab.api.admission.names import check_metadata
 from netlab.api.admission.service_checks import check_service, check_service_update
@@ -19,10 +19,11 @@ from netlab.api.admission.service_defaults import (
     with_spec,
 )
 from netlab.api.admission.service_families import check_families, with_families
+from netlab.api.admission.service_outside_checks import check_status
 from netlab.api.journal import EventType
 from netlab.api.statuses import Cause, internal_error, invalid
 from netlab.api.store import Change
-from netlab.model.objects import Service
+from netlab.model.objects import LoadBalancerStatus, Service, ServiceType
 from netlab.model.rules import IPAddress
 from netlab.model.topology import Network
 
@@ -44,7 +45,13 @@ class ServiceAdmission:
         service = with_families(service, before, configured)
         _refuse_for(service, (*check_service_update(service, before),) if before else ())
         _refuse_for(service, (*self._check_addresses(service), *self._check_ports(service)))
-        return self._with_health_port(self._with_node_ports(self._with_addresses(service)))
+        return _with_fitting_status(self._with_health_port(self._with_node_ports(self._with_addresses(service))))
+
+    def admit_status(self, service: Service) -> Service:
+        """A Service whose status alone was changed, as it is to be stored. Raises Refusal: Invalid with every cause."""
+        service = _with_ip_modes(service)
+        _refuse_for(service, (*check_metadata(service), *check_status(service)))
+        return service
 
     def note(self, change: Change) -> None:
         """Take in a write: what a Service had is free, what it has is not."""
@@ -74,11 +81,17 @@ class ServiceAdmission:
                 yield wrong("spec.clusterIPs", list(service.spec.cluster_ips), f"failed to allocate IP {ip}: {why}")
 
     def _check_ports(self, service: Service) -> Iterator[Cause]:
+        if not needs_node_ports(service.spec):
+            return
         for index, port in enumerate(service.spec.ports):
             if port.node_port is not None and (why := self._node_ports.problem(port.node_port, service.key)):
                 yield wrong(f"spec.ports[{index}].nodePort", port.node_port, why)
         health = service.spec.health_check_node_port
-        if health is not None and (why := self._node_ports.problem(health, service.key)):
+        if health is None:
+            return
+        own = any(port.node_port == health for port in service.spec.ports)
+        if why := ALLOCATED if own else self._node_ports.problem(health, service.key):
+            why = f"failed to allocate requested HealthCheck NodePort {health}: {why}"
             yield wrong("spec.healthCheckNodePort", health, why)
 
     def _with_addresses(self, service: Service) -> Service:
@@ -98,7 +111,7 @@ class ServiceAdmission:
         if not needs_node_ports(spec):
             return service
         given = {port.port: port.node_port for port in reversed(spec.ports) if port.node_port is not None}
-        ports, used = [], frozenset(given.values())
+        ports, used = [], frozenset(given.values()) | {spec.health_check_node_port or 0}
         for port in spec.ports:
             if port.node_port is None and spec.allocate_load_balancer_node_ports is not False:
                 number = given.get(port.port) or self._pick_port(used, "a nodePort")
@@ -131,5 +144,29 @@ def _addresses(service: Service) -> tuple[IPAddress, ...]:
 
 
 def _ports(service: Service) -> tuple[int, ...]:
+    """What it holds of the NodePort range. Of an ExternalName a nodePort may be written, and means nothing."""
+    if not needs_node_ports(service.spec):
+        return ()
     ports = (*(port.node_port for port in service.spec.ports), service.spec.health_check_node_port)
     return tuple(port for port in ports if port is not None)
+
+
+def _with_fitting_status(service: Service) -> Service:
+    """Without the addresses of a load balancer where the type is no longer that."""
+    if service.spec.type is ServiceType.LOAD_BALANCER or not service.status.load_balancer.ingress:
+        return service
+    status = service.status.model_copy(update={"load_balancer": LoadBalancerStatus()})
+    return service.model_copy(update={"status": status})
+
+
+def _with_ip_modes(service: Service) -> Service:
+    """An address of a load balancer is a VIP unless it says otherwise."""
+    balancer = service.status.load_balancer
+    ingress = tuple(
+        each.model_copy(update={"ip_mode": "VIP"}) if each.ip and each.ip_mode is None else each
+        for each in balancer.ingress
+    )
+    if ingress == balancer.ingress:
+        return service
+    status = service.status.model_copy(update={"load_balancer": balancer.model_copy(update={"ingress": ingress})})
+    return service.model_copy(update={"status": status})
