@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from netlab.agents.kube_proxy_runner import BoundedFrequencyRunner
+from netlab.agents.kube_proxy.runner import BoundedFrequencyRunner
 
 NEVER = 1000.0
 WITHIN_SECONDS = 10.0

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from netlab.agents.kube_proxy_core import Synced
+from netlab.agents.kube_proxy.core import Synced
 from netlab.model.rules import Family
 
 BUCKETS = tuple(0.001 * 2**power for power in range(15))

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from netlab.agents.kube_proxy_core import Proxier
-from netlab.agents.kube_proxy_metrics import Metrics
-from netlab.agents.kube_proxy_runner import BoundedFrequencyRunner
-from netlab.agents.kube_proxy_server import HEALTH, METRICS, Binding, StatusServer
+from netlab.agents.kube_proxy.core import Proxier
+from netlab.agents.kube_proxy.metrics import Metrics
+from netlab.agents.kube_proxy.runner import BoundedFrequencyRunner
+from netlab.agents.kube_proxy.server import HEALTH, METRICS, Binding, StatusServer
 from netlab.api.client import ApiClient
 from netlab.api.events import WatchEvent
 from netlab.api.journal import EventType

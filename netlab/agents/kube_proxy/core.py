@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from netlab.agents.kube_proxy_flows import delete_stale_flows
-from netlab.agents.kube_proxy_tables import KernelTables
+from netlab.agents.kube_proxy.flows import delete_stale_flows
+from netlab.agents.kube_proxy.tables import KernelTables
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import iptables, sysctls
 from netlab.kernel.local_addresses import local_addresses

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from netlab.agents.kube_proxy_metrics import Metrics
+from netlab.agents.kube_proxy.metrics import Metrics
 from netlab.model.rules import Family
 from netlab.model.status import ProxyReport
 

@@ -1,0 +1,10 @@
+"""The kube-proxy of a node.
+
+    a source of objects ─ agent ─> core (Proxier) ─> rules, sysctls and conntrack of this network namespace
+
+`core` is kube-proxy without surroundings; `agent` adds when to sync, and what a kube-proxy serves beside the rules.
+"""
+
+from netlab.agents.kube_proxy.agent import AgentOptions, run
+
+__all__ = ["AgentOptions", "run"]
