@@ -57,6 +57,11 @@ def kind(text: str) -> type[KubernetesObject]:
     return found
 
 
+def kinds(text: str) -> list[type[KubernetesObject]]:
+    """Read KIND[,KIND...]; `all` are the kinds that kubectl means by it, of those that a lab has."""
+    return [kind(each) for each in ("pods,services,deployments" if text == "all" else text).split(",")]
+
+
 def kind_and_name(text: str) -> tuple[type[KubernetesObject], str]:
     """Read KIND/NAME."""
     spelled, slash, name = text.partition("/")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from netlab.api.simulate import Snapshot, simulate
 from netlab.cli.arguments import wrong
+from netlab.dns.addon import with_cluster_dns
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.rules import Family, Table
@@ -44,7 +45,7 @@ class Entry:
 
 def draw(file: LabFile, *, node: str | None) -> Blueprint:
     """The commands for the whole lab, or those in the namespaces of one node and its Pods. InvalidInput."""
-    snapshot = simulate(file)
+    snapshot = simulate(with_cluster_dns(file))
     lab = snapshot.topology.metadata.name
     state = lab_state(snapshot.topology, snapshot.nodes, snapshot.pods, lab)
     concerned = _namespaces(state, node)

@@ -36,8 +36,13 @@ def heal(fault: FaultName, node: Node, lab: Lab = None) -> None:
 
 
 def _set_proxy(lab: str | None, node: str, *, running: bool) -> None:
+    from netlab.api.sync_client import SyncClient  # noqa: PLC0415
     from netlab.lab import control  # noqa: PLC0415
     from netlab.lab.find import find  # noqa: PLC0415
     from netlab.lab.messages import AgentKind  # noqa: PLC0415
+    from netlab.model.objects import Node as NodeObject  # noqa: PLC0415
 
-    control.set_agent(find(lab), AgentKind.KUBE_PROXY, node.removeprefix("node/"), running=running)
+    paths = find(lab)
+    with SyncClient(paths.api_socket) as client:
+        name = client.get(NodeObject, node.removeprefix("node/")).metadata.name
+    control.set_agent(paths, AgentKind.KUBE_PROXY, name, running=running)

@@ -58,8 +58,8 @@ def _namespace(value: Namespace) -> Row:
 
 
 def _node(value: Node) -> Row:
-    ready = any(each.type == "Ready" and each.status == "True" for each in value.status.conditions)
-    status = "Ready" if ready else "NotReady"
+    said = [each.status for each in value.status.conditions if each.type == "Ready"]
+    status = ("Ready" if "True" in said else "NotReady") if said else "Unknown"
     if value.spec.unschedulable:
         status += ",SchedulingDisabled"
     addresses = ",".join(each.address for each in value.status.addresses if each.type == "InternalIP")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,27 +37,47 @@ def get(
     from netlab.cli import arguments  # noqa: PLC0415
     from netlab.cli.object_tables import table  # noqa: PLC0415
 
-    if name is None and "/" in kind:
-        class_, name = arguments.kind_and_name(kind)
-    else:
-        class_ = arguments.kind(kind)
+    if name is None and "/" not in kind:
+        _get_all(arguments.kinds(kind), None if everywhere else namespace, selector, lab=lab, output=output)
+        return
+    class_, name = arguments.kind_and_name(kind) if name is None else (arguments.kind(kind), name)
     with _client(lab) as client:
-        if name is not None:
-            one = client.get(class_, name, namespace=namespace)
-            emit(as_json(one), output, lambda: table(class_, [one]))
-            return
-        where = namespace if class_.NAMESPACED and not everywhere else None
-        found, version = client.list(class_, namespace=where, label_selector=selector)
-    if not found and output is Format.TABLE:
-        say(f"no {class_.PLURAL} {f'in namespace {where}' if where else 'here'}")
+        one = client.get(class_, name, namespace=namespace)
+    emit(as_json(one), output, lambda: table(class_, [one]))
+
+
+def _get_all(
+    kinds: Sequence[type[KubernetesObject]], namespace: str | None, selector: str, *, lab: str | None, output: Format
+) -> None:
+    """Show every object of these kinds; `namespace` None means of every namespace."""
+    from netlab.api.encoding import as_json  # noqa: PLC0415
+    from netlab.cli.object_tables import table  # noqa: PLC0415
+
+    with _client(lab) as client:
+        found = {
+            each: client.list(each, namespace=namespace if each.NAMESPACED else None, label_selector=selector)[0]
+            for each in kinds
+        }
+    items = [as_json(value) for values in found.values() for value in values]
+    if not items and output is Format.TABLE:
+        here = f"in namespace {namespace}" if namespace else "here"
+        say(f"no {' or '.join(each.PLURAL for each in kinds)} {here}")
         return
     document: dict[str, Json] = {
         "apiVersion": "v1",
         "kind": "List",
-        "metadata": {"resourceVersion": version},
-        "items": [as_json(each) for each in found],
+        "metadata": {"resourceVersion": ""},
+        "items": items,
     }
-    emit(document, output, lambda: table(class_, found, with_namespace=everywhere and class_.NAMESPACED))
+    emit(
+        document,
+        output,
+        lambda: "\n".join(
+            table(each, values, with_namespace=namespace is None and each.NAMESPACED)
+            for each, values in found.items()
+            if values
+        ),
+    )
 
 
 def apply(file: Manifest = None, namespace: Namespace = "default", lab: Lab = None) -> None:

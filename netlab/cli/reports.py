@@ -58,7 +58,8 @@ def probe_result(result: ProbeResult) -> str:
     """One line a packet, then the spread over verdicts and Pods."""
     rows = [(str(number), *_flow(flow)) for number, flow in enumerate(result.flows, start=1)]
     table = columns(("#", "VERDICT", "POD", "SOURCE SEEN", "TRANSLATED", "TIME"), rows)
-    return f"{result.from_} -> {result.to}\n{table}\n{_summary(result)}\n"
+    notes = "".join(f"note: {note}\n" for note in result.notes)
+    return f"{result.from_} -> {result.to}\n{table}\n{_summary(result)}\n{notes}"
 
 
 def _flow(flow: Flow) -> tuple[str, ...]:

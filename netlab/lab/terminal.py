@@ -60,7 +60,7 @@ class Terminal:
     def copy_until_hangup(self, connection: socket.socket) -> None:
         """Copy keys in and text out, until the far side hangs up or the command has ended (news on `connection`)."""
         before = termios.tcgetattr(self.inside)
-        tty.setraw(self.inside)
+        tty.setraw(self.inside, termios.TCSADRAIN)  # what was typed ahead is kept
         try:
             self._copy(connection)
         finally:
