@@ -1,0 +1,131 @@
+"""What the documentation shows is there: commands, files, links, chains and rules."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from netlab.cli.app import app
+from netlab.cli.blueprint import draw, script
+from netlab.load import load_lab
+from netlab.proxy.iptables.names import PER_SERVICE
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
+TOPOLOGIES = sorted((ROOT / "topologies").glob("*.yaml"))
+SHOWN_LABS = ("two-nodes", "nodeport", "no-endpoints", "three-nodes-vxlan")
+FOLDERS = ("netlab", "docs", "tests", "topologies", "scripts", "requirements", ".github", ".ci")
+STANDS_FOR = {"N": "3", "COMMAND": "up"}
+"""Placeholders that no parser takes, and what is tried in their place."""
+CHAIN = re.compile(r"\b(?:KUBE|NETLAB)-[A-Z]+(?:-[A-Z0-9]+)*")
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def commands(path: Path) -> list[str]:
+    """Every netlab command in a file: in a line of its own, with a prompt or without, or in backticks; no drawing."""
+    text = path.read_text()
+    lead = r"^#   " if path.suffix == ".yaml" else r"^ {4}(?:[$#] )?"
+    typed = re.findall(lead + r"(?:sudo )?(?:scripts/)?(netlab [a-z][^─\n]*)$", text, re.MULTILINE)
+    quoted = re.findall(r"`(?:sudo )?(?:scripts/)?(netlab [A-Za-z][^`]*)`", text) if path.suffix == ".md" else []
+    return [re.split(r" {2,}", line)[0] for line in (*typed, *quoted)]
+
+
+def arguments(command: str) -> list[str]:
+    """The words of a command; `[LAB]` is optional and given here."""
+    return [STANDS_FOR.get(word, word) for word in shlex.split(command.replace("[", "").replace("]", ""))[1:]]
+
+
+def links(path: Path) -> list[str]:
+    """Where a document's relative links lead."""
+    found = re.findall(r"\]\(([^)\s]+)\)", path.read_text())
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
+
+
+def headings(path: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def named_files(path: Path) -> list[str]:
+    """The files and folders of the project that a document names in backticks; they may be patterns."""
+    quoted = re.findall(r"`([^`\s]+)[^`]*`", path.read_text())
+    return [word for word in quoted if "/" in word and word.split("/")[0] in FOLDERS]
+
+
+@cache
+def rules_of_the_labs() -> str:
+    """All that netlab writes for the labs whose output the documents show."""
+    return "\n".join(script(draw(load_lab(ROOT / "topologies" / f"{lab}.yaml"), node=None)) for lab in SHOWN_LABS)
+
+
+SHOWN = sorted({command for path in (*DOCUMENTS, *TOPOLOGIES) for command in commands(path)})
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_every_command_shown_is_understood(command: str) -> None:
+    """A command's name alone, as text has it, need only be one; with arguments, they must be right."""
+    name, *rest = arguments(command)
+    found = typer.main.get_command(app).commands.get(name)
+    assert found
+    if rest and "--help" not in rest:
+        assert found.make_context(name, rest).command is found
+
+
+def test_commands_are_found_where_they_are_shown() -> None:
+    for file, command in (
+        ("README.md", "netlab up topologies/two-nodes.yaml"),
+        ("README.md", "netlab doctor"),
+        ("docs/packet.md", "netlab exec pod/shell -- ip route"),
+        ("topologies/two-nodes.yaml", "netlab probe pod/shell service/web:80 --count 20"),
+    ):
+        assert command in commands(ROOT / file)
+
+
+def test_a_command_that_is_wrong_is_not_understood() -> None:
+    probe = typer.main.get_command(app).commands["probe"]
+    with pytest.raises(Exception, match="No such option: --cuont"):
+        probe.make_context("probe", ["pod/shell", "service/web:80", "--cuont", "3"])
+
+
+@pytest.mark.parametrize("document", names(DOCUMENTS))
+def test_every_link_leads_somewhere(document: str) -> None:
+    here = ROOT / document
+    for link in links(here):
+        file, _, anchor = link.partition("#")
+        target = (here.parent / file).resolve() if file else here
+        assert target.exists(), link
+        assert not anchor or anchor in headings(target), link
+
+
+@pytest.mark.parametrize("document", names(DOCUMENTS))
+def test_every_file_named_is_there(document: str) -> None:
+    missing = [name for name in named_files(ROOT / document) if not any(ROOT.glob(name.rstrip("/")))]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", names(DOCUMENTS))
+def test_every_chain_named_is_one_that_netlab_writes(document: str) -> None:
+    known = {*CHAIN.findall(rules_of_the_labs()), *(prefix.rstrip("-") for prefix in PER_SERVICE)}
+    assert set(CHAIN.findall((ROOT / document).read_text())) - known == set()
+
+
+@pytest.mark.parametrize("document", names(DOCUMENTS))
+def test_every_rule_shown_is_one_that_netlab_writes(document: str) -> None:
+    written = set(rules_of_the_labs().splitlines())
+    shown = re.findall(r"^ {4}(-A .*)$", (ROOT / document).read_text(), re.MULTILINE)
+    assert [rule for rule in shown if rule not in written] == []
+
+
+def test_every_chain_that_netlab_writes_is_explained() -> None:
+    shared = {name for name in CHAIN.findall(rules_of_the_labs()) if not name.startswith(PER_SERVICE)}
+    explained = re.findall(r"^\| ((?:KUBE|NETLAB)-[A-Z-]*[A-Z])", (ROOT / "docs/packet.md").read_text(), re.MULTILINE)
+    assert (shared | {prefix.rstrip("-") for prefix in PER_SERVICE}) - set(explained) == set()
