@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from netlab.errors import KernelError, MissingCapability
+from netlab.kernel import sysctls
 from netlab.kernel.iptables import require_tables
 from netlab.model.machine import Check
 from netlab.model.rules import Family
@@ -26,6 +27,7 @@ LINKS = {
     "bridges": ("br0 type bridge", "CONFIG_BRIDGE"),
     "VXLAN (fabric: vxlan)": ("vx0 type vxlan id 1 dstport 4789 local 192.0.2.1", "CONFIG_VXLAN"),
 }
+BRIDGE_NETFILTER = "net/bridge/bridge-nf-call-iptables"
 OPTIONAL = "VXLAN (fabric: vxlan)"
 
 
@@ -33,6 +35,8 @@ def try_everything() -> Iterator[Check]:
     """Try each thing that a lab is made of, in the order of the packet's journey."""
     yield _sysctls()
     yield from _links()
+    yield _bridge_netfilter()
+    yield _ipv6()
     yield from (_tables(family) for family in Family)
     yield _packet_sockets()
     yield _nft()
@@ -84,6 +88,19 @@ def _sysctls() -> Check:
         remedy = "a container needs /proc/sys writable (--privileged)"
         return Check(name=name, ok=False, detail=f"{file}: {error.strerror}", remedy=remedy)
     return Check(name=name, ok=True)
+
+
+def _bridge_netfilter() -> Check:
+    """A namespace has it if the module br_netfilter is loaded, which nothing but modprobe(8) does."""
+    there = sysctls.read(BRIDGE_NETFILTER) is not None
+    remedy = "" if there else "sudo modprobe br_netfilter"
+    return Check(name="bridged packets through iptables", ok=there, detail="" if there else "no module", remedy=remedy)
+
+
+def _ipv6() -> Check:
+    there = sysctls.read("net/ipv6/conf/all/accept_dad") is not None
+    remedy = "" if there else "boot without ipv6.disable=1, with CONFIG_IPV6"
+    return Check(name="IPv6 (dual-stack labs)", ok=there, required=False, remedy=remedy)
 
 
 def _nft() -> Check:

@@ -17,7 +17,7 @@ from typing import Self
 from netlab.errors import KernelError
 from netlab.kernel import iptables, sysctls
 from netlab.kernel.namespaces import Namespaces
-from netlab.kernel.netlink import RECEIVE_BYTES, Refusal, RouteSocket
+from netlab.kernel.netlink import RECEIVE_BYTES, Refusal, Request, RouteSocket
 from netlab.kernel.netlink_requests import request
 from netlab.plan.commands import command
 from netlab.plan.steps import (
@@ -115,23 +115,30 @@ class _Interfaces:
 
     def apply(self, steps: Sequence[Step]) -> None:
         """Send the steps in as few batches as they allow."""
-        start = 0
-        while start < len(steps):
-            requests = []
-            for step in steps[start:]:
-                try:
-                    requests.append(request(step, self))
-                except KernelError as error:
-                    # Perhaps the interface is made by an earlier step of this batch: send that first.
-                    if requests:
-                        break
-                    if isinstance(step, DELETIONS) and error.number in GONE_ALREADY:
-                        start += 1
-                        break
-                    raise self._error(step, error.number) from error
-            for refusal in self._socket.send(requests) if requests else ():
-                self._settle(steps[start + refusal.index], refusal)
-            start += len(requests)
+        pending: list[tuple[Step, Request]] = []
+        for step in steps:
+            if made := self._request(step, pending):
+                pending.append((step, made))
+        self._send(pending)
+
+    def _request(self, step: Step, pending: list[tuple[Step, Request]]) -> Request | None:
+        """The step's request; None where it is to delete what lies on an interface that is not there."""
+        try:
+            return request(step, self)
+        except KernelError:
+            self._send(pending)  # one of these may make the interface that the step names
+        try:
+            return request(step, self)
+        except KernelError as error:
+            if isinstance(step, DELETIONS) and error.number in GONE_ALREADY:
+                return None
+            raise self._error(step, error.number) from error
+
+    def _send(self, pending: list[tuple[Step, Request]]) -> None:
+        steps, requests = [step for step, _ in pending], [made for _, made in pending]
+        pending.clear()
+        for refusal in self._socket.send(requests):
+            self._settle(steps[refusal.index], refusal)
 
     def _settle(self, step: Step, refusal: Refusal) -> None:
         if isinstance(step, DELETIONS) and refusal.number in GONE_ALREADY:

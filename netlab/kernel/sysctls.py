@@ -8,6 +8,8 @@ from netlab.errors import KernelError
 from netlab.model.state import Sysctl
 
 ROOT = "/proc/sys/"
+BRIDGE_NETFILTER = "net/bridge/"
+"""There once the module br_netfilter is loaded, which nothing but modprobe(8) does."""
 
 
 def read(key: str) -> str | None:
@@ -36,4 +38,11 @@ def write(sysctl: Sysctl, *, where: str) -> None:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and sysctl.key.endswith("/disable_ipv6"):
             return
-        raise KernelError(f"sysctl -w {sysctl.key}={sysctl.value}", where, error.errno or 0) from error
+        words = f"sysctl -w {sysctl.key}={sysctl.value}"
+        raise KernelError(words, where, error.errno or 0, _remedy(sysctl.key)) from error
+
+
+def _remedy(key: str) -> str:
+    """What may help where the setting is not there."""
+    missing = key.startswith(BRIDGE_NETFILTER) and not os.path.exists(ROOT + BRIDGE_NETFILTER)
+    return "load the module: modprobe br_netfilter" if missing else ""
