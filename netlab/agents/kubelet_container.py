@@ -24,10 +24,13 @@ from netlab.agents.kubelet_status import (
     restart_delay,
     restarts,
 )
+from netlab.api.client import ApiClient
+from netlab.dns.addon import IMAGE as DNS_IMAGE
 from netlab.errors import NetlabError
 from netlab.model.objects import Container, Pod
 from netlab.workload.command import CommandSpec
-from netlab.workload.server import Listen, PodServer
+from netlab.workload.ports import Listen
+from netlab.workload.server import PodServer
 
 START_ERROR = 128
 """The exit code of a container that could not be started."""
@@ -44,6 +47,7 @@ class Sandbox:
     etc: Path
     open_files: int
     """The soft limit of open files of a command."""
+    api: ApiClient
 
     @property
     def address(self) -> str:
@@ -182,12 +186,21 @@ class ContainerRunner:
     async def _start(self) -> Workload:
         if self._container.command:
             return ContainerCommand(self._spec(), self._output.write)
+        ports = sorted({Listen(port.container_port, port.protocol) for port in self._container.ports})
+        if self._container.image == DNS_IMAGE:
+            return await self._start_dns(ports)
         probe = self._container.readiness_probe
         path = probe.http_get.path if probe and probe.http_get else "/readyz"
         server = PodServer(self._sandbox.pod.metadata.name, say=self._output.line, readiness_path=path)
-        ports = {Listen(port.container_port, port.protocol) for port in self._container.ports}
-        await server.open(self._sandbox.namespace, sorted(ports))
+        await server.open(self._sandbox.namespace, ports)
         return BuiltIn(server)
+
+    async def _start_dns(self, ports: list[Listen]) -> Workload:
+        from netlab.agents.dns.server import DnsServer  # noqa: PLC0415 - it brings dnslib, which one kubelet needs
+
+        server = DnsServer(self._sandbox.api, say=self._output.line)
+        await server.open(self._sandbox.namespace, ports)
+        return server
 
     def _spec(self, command: tuple[str, ...] = ()) -> CommandSpec:
         """The container's command, or another one beside it."""

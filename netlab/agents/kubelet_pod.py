@@ -143,6 +143,7 @@ class PodWorker:
             hostname=context.node if pod.spec.host_network else pod_hostname(pod),
             etc=context.paths.etc / namespace,
             open_files=context.open_files,
+            api=context.client,
         )
         self._runners = tuple(self._runner(container, sandbox) for container in pod.spec.containers)
         log.info("%s: starting %s", pod.key, ", ".join(container.name for container in pod.spec.containers))

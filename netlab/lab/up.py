@@ -8,6 +8,7 @@ from collections.abc import Callable
 from netlab.api.encoding import as_json
 from netlab.api.patching import last_applied
 from netlab.api.sync_client import SyncClient
+from netlab.dns.addon import with_cluster_dns
 from netlab.errors import InvalidInput, NotFound, Problem
 from netlab.lab import readiness, status
 from netlab.lab.down import remove_leftovers
@@ -57,7 +58,7 @@ def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None
     """Make the API's objects those of the file, and delete what an earlier file made and this one lacks."""
     _refuse_what_cannot_change(client, file.topology)
     client.apply(file.topology)
-    objects = tuple(_marked(value) for value in file.objects)
+    objects = tuple(_marked(value) for value in with_cluster_dns(file).objects)
     _delete_missing(client, objects)
     for number, value in enumerate(_namespaces_first(objects), start=1):
         progress(f"applying {value.kind} {value.metadata.name} ({number} of {len(objects)})")

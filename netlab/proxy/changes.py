@@ -7,7 +7,7 @@ The tracker holds only checked values: a port that is asked for can be spelled w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -52,7 +52,7 @@ class ChangeTracker:
         self._services: dict[ServiceName, tuple[ServicePort, ...]] = {}
         self._slices: dict[ServiceName, dict[str, SliceEndpoints]] = {}
         self._service_of_slice: dict[tuple[str, str], ServiceName] = {}
-        self._touched: set[ServiceName] = set()
+        self._touched: dict[ServiceName, None] = {}
         self._ports: dict[PortKey, ServicePort] = {}
         self._endpoints: dict[PortKey, tuple[Endpoint, ...]] = {}
         self._endpoint_totals = dict.fromkeys(Family, 0)
@@ -82,7 +82,7 @@ class ChangeTracker:
             case Service():
                 name = service_name(obj)
                 if self._services.pop(name, None) is not None:
-                    self._touched.add(name)
+                    self._touched[name] = None
             case EndpointSlice():
                 self._forget_slice(_slice_key(obj))
             case _:
@@ -94,7 +94,7 @@ class ChangeTracker:
         self._note_complaints(service, reader.complaints)
         if self._services.get(name, ()) != ports:
             self._services[name] = ports
-            self._touched.add(name)
+            self._touched[name] = None
 
     def _put_slice(self, given: EndpointSlice) -> None:
         key = _slice_key(given)
@@ -108,7 +108,7 @@ class ChangeTracker:
             return
         self._slices.setdefault(found.service, {})[key[1]] = found
         self._service_of_slice[key] = found.service
-        self._touched.add(found.service)
+        self._touched[found.service] = None
 
     def _forget_slice(self, key: tuple[str, str]) -> None:
         service = self._service_of_slice.pop(key, None)
@@ -118,7 +118,7 @@ class ChangeTracker:
         del slices[key[1]]
         if not slices:
             del self._slices[service]
-        self._touched.add(service)
+        self._touched[service] = None
 
     def _put_node(self, node: Node) -> None:
         """A deleted Node leaves its last facts in force, as a restarting kubelet re-creates it."""
@@ -129,7 +129,9 @@ class ChangeTracker:
             self._node = facts
             self._node_changed = True
 
-    def _note_complaints(self, obj: KubernetesObject, complaints: Iterable[Complaint]) -> None:
+    def _note_complaints(self, obj: KubernetesObject, complaints: Collection[Complaint]) -> None:
+        if not complaints and not self._complaints:
+            return
         key, now = (obj.kind, obj.key), tuple(complaints)
         before = self._complaints.pop(key, ())
         if now:

@@ -1,4 +1,4 @@
-"""UDP of the built-in server: each datagram is answered with the Pod's name and the client address it saw.
+"""UDP of a Pod's built-in servers: a datagram in, at most one out.
 
 The answer leaves from the address that the datagram was sent to. Left alone, the kernel takes the address of the
 interface that the answer leaves by, and a client that asked another of the machine's addresses does not know it.
@@ -17,7 +17,7 @@ from ipaddress import IPv6Address
 
 BATCH = 64
 """Datagrams answered before other sockets get their turn."""
-READ_LIMIT = 512
+READ_LIMIT = 4096
 """Bytes of a datagram that are looked at; the rest is dropped by the kernel."""
 IP_PKTINFO = 8
 """<linux/in.h>; Python has no name for it."""
@@ -29,13 +29,16 @@ _CONTROL_SPACE = socket.CMSG_SPACE(_IPV6_INFO.size)
 _OUR_ANSWER = re.compile(rb"[a-z0-9.-]{1,253} ([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f:]*:[0-9a-f:.]*)\n")
 
 
-class DatagramServer:
-    """Answers on a bound UDP socket of either family until closed; `say` gets a line for each datagram."""
+AnswerDatagram = Callable[[bytes, str], bytes | None]
+"""What to answer, if anything, given a datagram and its client's address."""
 
-    def __init__(self, bound: socket.socket, pod: str, *, say: Callable[[str], None]) -> None:
+
+class DatagramServer:
+    """Answers on a bound UDP socket of either family until closed."""
+
+    def __init__(self, bound: socket.socket, answer: AnswerDatagram) -> None:
         self._socket = bound
-        self._pod = pod
-        self._say = say
+        self._answer = answer
         if bound.family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         else:
@@ -55,14 +58,10 @@ class DatagramServer:
                 return
             except OSError:  # an ICMP error that answers an earlier datagram
                 continue
-            if not is_answer(data):
-                self._answer(client, ancillary)
-
-    def _answer(self, client: tuple[str, int], ancillary: list[tuple[int, int, bytes]]) -> None:
-        address = client[0].removeprefix("::ffff:").partition("%")[0]
-        with contextlib.suppress(OSError):  # no way back, or no room: the datagram is lost, as datagrams are
-            self._socket.sendmsg([f"{self._pod} {address}\n".encode()], answer_from(ancillary), 0, client)
-        self._say(f"{address} UDP")
+            answer = self._answer(data, client[0].removeprefix("::ffff:").partition("%")[0])
+            if answer is not None:
+                with contextlib.suppress(OSError):  # no way back, or no room: the datagram is lost, as datagrams are
+                    self._socket.sendmsg([answer], answer_from(ancillary), 0, client)
 
 
 def answer_from(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
@@ -82,5 +81,5 @@ def answer_from(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int,
 
 
 def is_answer(data: bytes) -> bool:
-    """Whether a datagram is such an answer itself: two servers must not answer each other for ever."""
+    """Whether a datagram is a built-in server's answer: two of them must not answer each other for ever."""
     return _OUR_ANSWER.fullmatch(data) is not None

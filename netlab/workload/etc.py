@@ -13,13 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from netlab.dns.addon import CLUSTER_DOMAIN, dns_addresses
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Pod
 from netlab.model.topology import Cidr
 
-CLUSTER_DOMAIN = "cluster.local"
-DNS_OFFSET = 10
-"""Which address of the Service range the cluster's DNS has."""
 _LOOPBACK = (
     "127.0.0.1\tlocalhost",
     "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -60,7 +58,7 @@ def pod_files(pod: Pod, service_cidrs: Iterable[Cidr]) -> EtcFiles:
         names = f"{name}.{pod.spec.subdomain}.{namespace}.svc.{CLUSTER_DOMAIN} {name}"
     own = tuple(f"{address.ip}\t{names}" for address in pod.status.pod_ips)
     search = " ".join(f"{part}{CLUSTER_DOMAIN}" for part in (f"{namespace}.svc.", "svc.", ""))
-    servers = tuple(f"nameserver {cidr[DNS_OFFSET]}" for cidr in service_cidrs)
+    servers = tuple(f"nameserver {address}" for address in dns_addresses(service_cidrs))
     return EtcFiles(
         hosts=_lines("# as the kubelet of a cluster writes it", *_LOOPBACK, *own),
         hostname=_lines(name),
