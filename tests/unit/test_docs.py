@@ -80,7 +80,7 @@ def test_every_command_shown_is_understood(command: str) -> None:
         assert found.make_context(name, rest).command is found
 
 
-def test_commands_are_found_where_they_are_shown() -> None:
+def test_commands_and_files_are_found_where_they_are_shown() -> None:
     for file, command in (
         ("README.md", "netlab up topologies/two-nodes.yaml"),
         ("README.md", "netlab doctor"),
@@ -88,6 +88,8 @@ def test_commands_are_found_where_they_are_shown() -> None:
         ("topologies/two-nodes.yaml", "netlab probe pod/shell service/web:80 --count 20"),
     ):
         assert command in commands(ROOT / file)
+    assert "netlab/plan/pods.py" in named_files(ROOT / "docs/packet.md")
+    assert "docs/packet.md" in links(ROOT / "README.md")
 
 
 def test_a_command_that_is_wrong_is_not_understood() -> None:
