@@ -13,6 +13,7 @@ from netlab.api.controllers.deployments import DeploymentController
 from netlab.api.controllers.endpointslices import EndpointSliceController
 from netlab.api.controllers.garbage import GarbageCollector
 from netlab.api.controllers.index import Index
+from netlab.api.controllers.load_balancers import LoadBalancerController
 from netlab.api.controllers.loop import Controllers
 from netlab.api.controllers.namespaces import NamespaceController
 from netlab.api.controllers.nodes import NodeController
@@ -48,6 +49,7 @@ class Cluster:
                 NodeController(store, index),
                 DeploymentController(store, index, self._admission),
                 Scheduler(store, index),
+                LoadBalancerController(store),
                 EndpointSliceController(store, index, self._admission),
             ),
         )

@@ -115,6 +115,7 @@ TOPOLOGY: dict[str, dict[str, str]] = {
         "podCIDRs": "[CIDR]",
         "serviceCIDRs": "[CIDR]",
         "nodeCIDRs": "[CIDR]",
+        "loadBalancerCIDRs": "[CIDR]",
         "nodePortRange": "PortRange",
         "fabric": "Fabric",
         "podLink": "PodLink",

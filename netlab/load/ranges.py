@@ -1,4 +1,4 @@
-"""The three address ranges of a lab: do they keep out of one another's way, and are they large enough?"""
+"""The address ranges of a lab: do they keep out of one another's way, and are they large enough?"""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ from netlab.model.rules import IPAddress
 from netlab.model.topology import Cidr, Network
 from netlab.plan.addresses import overlapping
 
-_FIELDS = {"podCIDRs": "Pod", "serviceCIDRs": "Service", "nodeCIDRs": "node"}
+_FIELDS = {"podCIDRs": "Pod", "serviceCIDRs": "Service", "nodeCIDRs": "node", "loadBalancerCIDRs": "load balancer"}
 _DEFAULTS = {
     "podCIDRs": Network().pod_cidrs,
     "serviceCIDRs": Network().service_cidrs,
     "nodeCIDRs": Network().node_cidrs,
+    "loadBalancerCIDRs": Network().load_balancer_cidrs,
 }
+_MAY_BE_EMPTY = frozenset({"loadBalancerCIDRs"})
 _CONSEQUENCES = {
     ("podCIDRs", "serviceCIDRs"): "a Pod could get an address that kube-proxy takes for a Service's",
     ("podCIDRs", "nodeCIDRs"): "packets for a node would be routed as if a Pod had its address",
     ("serviceCIDRs", "nodeCIDRs"): "kube-proxy could take a node's own address for a Service's",
+    ("podCIDRs", "loadBalancerCIDRs"): "a Pod could get an address that kube-proxy takes for a load balancer's",
+    ("serviceCIDRs", "loadBalancerCIDRs"): "two Services could get the same address",
+    ("nodeCIDRs", "loadBalancerCIDRs"): "kube-proxy could take a machine's own address for a load balancer's",
 }
 _FREE = {
     "podCIDRs": ("10.244.0.0/16", "192.168.0.0/16", "fd00:10:244::/56", "fd00:20:244::/56"),
     "serviceCIDRs": ("10.96.0.0/12", "172.30.0.0/16", "fd00:10:96::/112", "fd00:20:96::/112"),
     "nodeCIDRs": ("172.18.0.0/24", "192.0.2.0/24", "fd00:172:18::/64", "fd00:20:18::/64"),
+    "loadBalancerCIDRs": ("172.18.255.0/28", "192.0.2.240/28", "fd00:172:18:ff::/120", "fd00:20:18:ff::/120"),
 }
 _RESERVED = {
     "0.0.0.0/8": "this network (RFC 1122)",
@@ -83,7 +89,7 @@ def read_ranges(topology: Cursor) -> Ranges:
             found += [Written(field, cidr, cursor) for cidr in default]
             continue
         written = [Written(field, cidr, item) for item in cursor.items() if (cidr := read_range(item))]
-        sound = sound and len(written) == len(cursor.items()) > 0
+        sound = sound and len(written) == len(cursor.items()) and (bool(written) or field in _MAY_BE_EMPTY)
         found += written
     return Ranges(tuple(found), sound)
 
@@ -117,8 +123,9 @@ def within(address: IPAddress, ranges: Sequence[Written]) -> Written | None:
 
 
 def _check_field(cursor: Cursor, ranges: tuple[Written, ...]) -> None:
-    if cursor.present and not cursor.items():
-        cursor.error("holds no range", f"write for instance [{_FREE[cursor.path.rsplit('.', 1)[-1]][0]}]")
+    field = cursor.path.rsplit(".", 1)[-1]
+    if cursor.present and not cursor.items() and field not in _MAY_BE_EMPTY:
+        cursor.error("holds no range", f"write for instance [{_FREE[field][0]}]")
     seen: dict[int, Written] = {}
     for written in ranges:
         first = seen.setdefault(written.range.version, written)
@@ -147,8 +154,9 @@ def _free_range(at: Written, ranges: Ranges) -> str:
 
 
 def _check_families(ranges: Ranges) -> None:
-    """Services need Pods of their family to lead to, and Pods need nodes of their family to be routed by."""
-    for field, needed in (("serviceCIDRs", "podCIDRs"), ("podCIDRs", "nodeCIDRs")):
+    """Services need Pods of their family to lead to, Pods nodes to be routed by, and load balancers Services."""
+    pairs = (("serviceCIDRs", "podCIDRs"), ("podCIDRs", "nodeCIDRs"), ("loadBalancerCIDRs", "serviceCIDRs"))
+    for field, needed in pairs:
         for version in sorted(ranges.versions(field) - ranges.versions(needed)):
             written = next(written for written in ranges.of(field) if written.range.version == version)
             message = f"{written.title} is IPv{version}, and there is no IPv{version} {_FIELDS[needed]} range"

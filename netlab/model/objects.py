@@ -314,6 +314,7 @@ class LoadBalancerStatus(Part):
 
 class ServiceStatus(Part):
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+    conditions: tuple[Condition, ...] = ()
 
 
 class Service(KubernetesObject):

@@ -43,11 +43,13 @@ class ProxyMode(StrEnum):
 
 
 class Network(Setting):
-    """The three address ranges, at most one of each family in each, and how they are joined."""
+    """The address ranges, at most one of each family in each, and how they are joined."""
 
     pod_cidrs: tuple[Cidr, ...] = Field((IPv4Network("10.244.0.0/16"),), alias="podCIDRs")
     service_cidrs: tuple[Cidr, ...] = Field((IPv4Network("10.96.0.0/12"),), alias="serviceCIDRs")
     node_cidrs: tuple[Cidr, ...] = Field((IPv4Network("172.18.0.0/24"),), alias="nodeCIDRs")
+    load_balancer_cidrs: tuple[Cidr, ...] = Field((), alias="loadBalancerCIDRs")
+    """What Services of type LoadBalancer get their addresses from; empty: they get none, as in a bare cluster."""
     node_port_range: Annotated[str, Field(pattern=r"^\d+-\d+$")] = "30000-32767"
     fabric: Fabric = Fabric.ROUTED
     pod_link: PodLink = PodLink.BRIDGE

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from netlab.model.objects import Node, Pod
 from netlab.model.state import LabState
 from netlab.model.topology import Topology
-from netlab.plan.externals import external_namespace
+from netlab.plan.externals import external_namespace, routes_to_balancers
 from netlab.plan.fabric import fabric_state
 from netlab.plan.nodes import Cluster, node_state
 from netlab.plan.stations import PlacedPod, external_stations, node_station, placed_pod
@@ -26,11 +26,17 @@ def lab_state(topology: Topology, nodes: Sequence[Node], pods: Sequence[Pod], la
     stations = (*machines, *externals)
     cluster = Cluster(lab=lab, network=network, nodes=machines, stations=stations)
     pods_of = _by_node(pods, lab=lab)
+    order = {entry.name: index for index, entry in enumerate(topology.spec.nodes)}
+    first_to_last = sorted(machines, key=lambda node: order.get(node.name, len(order)))
+    balancers = routes_to_balancers(network.load_balancer_cidrs, first_to_last)
     return LabState(
         lab=lab,
         fabric=fabric_state(stations, lab=lab, wire=wire),
         nodes=tuple(node_state(node, pods=pods_of[node.name], cluster=cluster) for node in machines),
-        externals=tuple(external_namespace(station, stations=stations, lab=lab, wire=wire) for station in externals),
+        externals=tuple(
+            external_namespace(station, stations=stations, lab=lab, wire=wire, balancers=balancers)
+            for station in externals
+        ),
     )
 
 

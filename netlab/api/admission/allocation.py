@@ -42,6 +42,10 @@ class Pool:
         if self._holders.get(number) == holder:
             del self._holders[number]
 
+    def lowest(self) -> int | None:
+        """The lowest free number, or None. It stays free until `hold`."""
+        return next((number for number in range(self.first, self.last + 1) if number not in self._holders), None)
+
     def pick(self, random: Random, besides: frozenset[int] = frozenset()) -> int | None:
         """A free number that is not in `besides`, or None. It stays free until `hold`."""
 

@@ -9,11 +9,15 @@ from netlab.errors import InvalidInput
 from netlab.model.topology import Cidr, External, Network, NodeEntry, Topology
 from netlab.plan.addresses import complete, overlapping
 
-RANGES = ("podCIDRs", "serviceCIDRs", "nodeCIDRs")
+RANGES = ("podCIDRs", "serviceCIDRs", "nodeCIDRs", "loadBalancerCIDRs")
+NEEDED = RANGES[:3]
 CONSEQUENCES = {
     ("podCIDRs", "serviceCIDRs"): "a Pod could get the address of a Service, and its packets would go elsewhere",
     ("podCIDRs", "nodeCIDRs"): "packets for a node would be routed as if a Pod had its address",
     ("serviceCIDRs", "nodeCIDRs"): "a Service could get the address of a node, and take its packets",
+    ("podCIDRs", "loadBalancerCIDRs"): "a Pod could get the address of a load balancer, and never see its packets",
+    ("serviceCIDRs", "loadBalancerCIDRs"): "two Services could get the same address",
+    ("nodeCIDRs", "loadBalancerCIDRs"): "a load balancer could get the address of a node, and take its packets",
 }
 
 
@@ -38,7 +42,8 @@ def check_topology(topology: Topology, before: Topology | None = None) -> Causes
 
 
 def _ranges(network: Network) -> dict[str, Cidr]:
-    named = zip(RANGES, (network.pod_cidrs, network.service_cidrs, network.node_cidrs), strict=True)
+    cidrs = (network.pod_cidrs, network.service_cidrs, network.node_cidrs, network.load_balancer_cidrs)
+    named = zip(RANGES, cidrs, strict=True)
     return {f"{name}[{index}]": cidr for name, cidrs in named for index, cidr in enumerate(cidrs)}
 
 
@@ -46,7 +51,7 @@ def _check_ranges(network: Network) -> Causes:
     ranges = _ranges(network)
     for name in RANGES:
         versions = [cidr.version for field, cidr in ranges.items() if field.startswith(name)]
-        if not versions:
+        if not versions and name in NEEDED:
             yield required(f"spec.network.{name}")
         if len(set(versions)) < len(versions):
             why = "at most one range of each address family"
@@ -73,6 +78,8 @@ def _check_same_ranges(network: Network, before: Network) -> Causes:
         yield wrong("spec.network.serviceCIDRs", [str(cidr) for cidr in network.service_cidrs], why)
     if network.node_cidrs != before.node_cidrs:
         yield wrong("spec.network.nodeCIDRs", [str(cidr) for cidr in network.node_cidrs], why)
+    if network.load_balancer_cidrs != before.load_balancer_cidrs:
+        yield wrong("spec.network.loadBalancerCIDRs", [str(cidr) for cidr in network.load_balancer_cidrs], why)
     if network.node_port_range != before.node_port_range:
         yield wrong("spec.network.nodePortRange", network.node_port_range, why)
 

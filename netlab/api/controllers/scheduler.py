@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
+from netlab.api.controllers.conditions import with_condition
 from netlab.api.controllers.index import Index
 from netlab.api.journal import EventType
 from netlab.api.selectors import selects
@@ -137,12 +138,8 @@ class Scheduler:
         return pod.model_copy(update={"status": self._with_condition(pod.status, condition)})
 
     def _with_condition(self, status: PodStatus, condition: Condition) -> PodStatus:
-        """The status with the condition; its time is that of the last change from True to False or back."""
-        before = next((each for each in status.conditions if each.type == condition.type), None)
-        same = before is not None and before.status == condition.status
-        time = before.last_transition_time if before and same else self._store.now()
-        dated = condition.model_copy(update={"last_transition_time": time})
-        return status.model_copy(update={"conditions": (*(c for c in status.conditions if c is not before), dated)})
+        conditions = with_condition(status.conditions, condition, now=self._store.now())
+        return status.model_copy(update={"conditions": conditions})
 
 
 def _full(node: Node) -> str:
