@@ -3,10 +3,9 @@
     python tests/bench/bench_up.py [--lab NAME] [--runs N]      as root or as an ordinary user; some 20 seconds
 
 The lab is a copy under a name of its own. One run that warms the caches is not counted. Times are seconds, from the
-start of a command to its end, and each is given as its minimum and its median; the split of `up` is by the lines that
-it prints. Memory is megabytes of PSS (proc(5), smaps_rollup) of every process that holds the lab's lock, which are all
-of them; each page is divided by the number of processes that share it. Other Python programs on the machine, another lab
-for instance, make it smaller.
+start of a command to its end, as minimum and median; the split of `up` is by the lines that it prints. Memory is
+megabytes of PSS (proc(5), smaps_rollup) of every process that holds the lab's lock, which are all of them. A page that
+n processes share counts as its nth part in each: other Python programs, a second lab for instance, make it smaller.
 """
 
 from __future__ import annotations
