@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
@@ -18,17 +17,22 @@ from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
-from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from netlab.kernel import iptables_read, sysctls
+from netlab.kernel.cables import CableEnd, End, far_ends
 from netlab.kernel.iptables_read import SeenTable
 from netlab.kernel.namespaces import Namespaces, names_of
-from netlab.kernel.netlink import RouteSocket, attribute
+from netlab.kernel.netlink import ATTRIBUTE, HEADER, NLA_F_NESTED, RouteSocket, attribute
 from netlab.kernel.netlink_requests import (
     IFADDRMSG,
     IFF_UP,
     IFINFOMSG,
+    IFLA_ADDRESS,
+    IFLA_IFNAME,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
     NDMSG,
     NUD_PERMANENT,
     RT_TABLE_MAIN,
@@ -55,9 +59,12 @@ from netlab.model.state import (
 from netlab.plan.stations import OWNED_CHAINS
 from netlab.plan.sysctls import MANAGED
 
-RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETNSID = 18, 22, 26, 30, 90
+RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH = 18, 22, 26, 30
 IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
-NETNSA_FD = 3
+IFLA_LINK, IFLA_LINK_NETNSID = 5, 37
+LINK_ATTRIBUTES = frozenset(
+    {IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_LINK_NETNSID}
+)
 ROUTE_KINDS = {number: kind for kind, number in RTN_TYPES.items()}
 PLANNED_TABLES = frozenset({"nat", "filter"})
 TABLE_NAMES = {
@@ -80,24 +87,14 @@ def read_namespaces(names: Iterable[str]) -> tuple[NamespaceState, ...]:
     """
     with Namespaces() as namespaces:
         readings = [_read(name, namespaces) for name in names]
-        ends = _far_ends(readings, namespaces)
+        ends = far_ends({reading.state.name: reading.cables for reading in readings}, namespaces)
     return tuple(_with_far_ends(reading, ends) for reading in readings)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cable:
-    """One end of a veth pair by numbers: its own, the other end's, and the other end's namespace as seen from here."""
-
-    index: int
-    far_index: int
-    far_namespace: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
     state: NamespaceState
-    names: Mapping[int, str]
-    cables: Sequence[_Cable]
+    cables: Sequence[CableEnd]
 
 
 def _read(name: str, namespaces: Namespaces) -> _Reading:
@@ -118,7 +115,7 @@ def _read(name: str, namespaces: Namespaces) -> _Reading:
             tables=tuple(_tables()),
         )
         cables = [_cable(message) for message in messages if _kind(message) == "veth"]
-    return _Reading(state, names, cables)
+    return _Reading(state, cables)
 
 
 def _decode(decoder: type[nlmsg], data: bytes) -> nlmsg:
@@ -130,7 +127,21 @@ def _decode(decoder: type[nlmsg], data: bytes) -> nlmsg:
 def _links(route: RouteSocket) -> list[nlmsg]:
     without_statistics = attribute(IFLA_EXT_MASK, struct.pack("=I", RTEXT_FILTER_SKIP_STATS))
     body = IFINFOMSG.pack(0, 0, 0, 0, 0) + without_statistics
-    return [_decode(ifinfmsg, data) for data in route.dump(RTM_GETLINK, body)]
+    return [_decode(ifinfmsg, _reduced(data)) for data in route.dump(RTM_GETLINK, body)]
+
+
+def _reduced(data: bytes) -> bytes:
+    """An interface's message without the fifty attributes that nobody asks for, and that take long to decode."""
+    end = HEADER.size + IFINFOMSG.size
+    kept = [data[HEADER.size : end]]
+    while end < len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, end)
+        following = end + ((length + 3) & ~3)
+        if kind & ~NLA_F_NESTED in LINK_ATTRIBUTES:
+            kept.append(data[end:following])
+        end = following
+    body = b"".join(kept)
+    return HEADER.pack(HEADER.size + len(body), *HEADER.unpack_from(data)[1:]) + body
 
 
 def _kind(message: nlmsg) -> str | None:
@@ -163,8 +174,9 @@ def _link(message: nlmsg, names: Mapping[int, str]) -> Link | None:
     return None
 
 
-def _cable(message: nlmsg) -> _Cable:
-    return _Cable(message["index"], message.get_attr("IFLA_LINK") or 0, message.get_attr("IFLA_LINK_NETNSID"))
+def _cable(message: nlmsg) -> CableEnd:
+    name, far_index = message.get_attr("IFLA_IFNAME"), message.get_attr("IFLA_LINK") or 0
+    return CableEnd(name, message["index"], far_index, message.get_attr("IFLA_LINK_NETNSID"))
 
 
 def _addresses(route: RouteSocket, names: Mapping[int, str]) -> Iterator[Address]:
@@ -240,52 +252,13 @@ def _ours(seen: SeenTable) -> Table | None:
     return Table(seen.family, seen.name, chains=filled, hooks=tuple(hooks), owned=(OWNED_CHAINS,)) if chains else None
 
 
-Ends = dict[tuple[str, str], tuple[str, str]]
-"""The far end of a cable (namespace, interface) by the near one."""
-
-
-def _far_ends(readings: Sequence[_Reading], namespaces: Namespaces) -> Ends:
-    """Which cable ends belong together.
-
-    A namespace knows the other end's by a number of its own. The other end is one whose two interface numbers are the
-    same, crosswise; of those the kernel is asked, namespace by namespace, which has that number here.
-    """
-    candidates: defaultdict[tuple[int, int], list[tuple[_Reading, _Cable]]] = defaultdict(list)
-    for reading in readings:
-        for cable in reading.cables:
-            candidates[cable.index, cable.far_index].append((reading, cable))
-    ends: Ends = {}
-    for reading in readings:
-        open_ends = [cable for cable in reading.cables if (reading.state.name, reading.names[cable.index]) not in ends]
-        if not open_ends:
-            continue
-        namespaces.enter(reading.state.name)
-        with RouteSocket(reading.state.name) as route:
-            for cable in open_ends:
-                for other, far in candidates[cable.far_index, cable.index]:
-                    if _namespace_number(other.state.name, route, namespaces) == cable.far_namespace:
-                        near_end = reading.state.name, reading.names[cable.index]
-                        far_end = other.state.name, other.names[far.index]
-                        ends[near_end], ends[far_end] = far_end, near_end
-    return ends
-
-
-def _namespace_number(name: str, route: RouteSocket, namespaces: Namespaces) -> int | None:
-    """The number by which the socket's namespace knows the one of that name; None for itself."""
-    if name == route.where:
-        return None
-    question = struct.pack("=Bxxx", 0) + attribute(NETNSA_FD, struct.pack("=I", namespaces.descriptor(name)))
-    number: int = _decode(nsidmsg, route.ask(RTM_GETNSID, question)).get_attr("NETNSA_NSID")
-    return number
-
-
-def _with_far_ends(reading: _Reading, ends: Ends) -> NamespaceState:
+def _with_far_ends(reading: _Reading, ends: Mapping[End, End]) -> NamespaceState:
     return replace(
         reading.state, links=tuple(_with_far_end(link, reading.state.name, ends) for link in reading.state.links)
     )
 
 
-def _with_far_end(link: Link, namespace: str, ends: Ends) -> Link:
+def _with_far_end(link: Link, namespace: str, ends: Mapping[End, End]) -> Link:
     if not isinstance(link, Veth) or (namespace, link.name) not in ends:
         return link
     peer_namespace, peer = ends[namespace, link.name]
