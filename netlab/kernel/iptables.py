@@ -114,7 +114,7 @@ def _apply(table: Table, stamped: Stamped) -> Applied:
     wanted = {chain.name for chain in table.chains}
     with OpenTable(table.family, table.name) as kernel:
         present = set(kernel.chains())
-        for name in wanted - present:
+        for name in sorted(wanted - present, reverse=True):  # libiptc looks for each one's place from the front
             kernel.create_chain(name)
         created = len(wanted - present)
         written = 0

@@ -9,15 +9,15 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_compile import Build, compile_rules
 from netlab.kernel.iptables_handle import EntryLayout, entry_layout
-from netlab.kernel.iptables_shapes import NUMBER, PORT, PORTS, Shape
+from netlab.kernel.iptables_shapes import CHAIN_LIMIT, NUMBER, PORT, PORTS, RECENT_LIMIT, Shape
 from netlab.model.rules import (
+    COMMENT_LIMIT,
     PROBABILITY_UNIT,
     Dnat,
     Family,
@@ -95,7 +95,7 @@ class _Comparison:
         self.data = [bytearray(build.data) for build in builds]
         self.mask = builds[0].mask
         if len(self.data[0]) != len(self.data[1]):
-            raise self._unknown("two rules of one shape have different lengths")
+            raise self.unknown("two rules of one shape have different lengths")
 
     def find(self, values: tuple[bytes, bytes], *, places: int) -> tuple[int, ...]:
         """Where the first build holds the first value and the second build the second."""
@@ -107,7 +107,7 @@ class _Comparison:
             if first[at : at + size] == values[0] and second[at : at + len(values[1])] == values[1]
         )
         if len(found) != places:
-            raise self._unknown(f"{values[0]!r} stands in {len(found)} places instead of {places}")
+            raise self.unknown(f"{values[0]!r} stands in {len(found)} places instead of {places}")
         for at in found:
             for data in self.data:
                 data[at : at + size] = bytes(size)
@@ -123,16 +123,16 @@ class _Comparison:
     def _at(self, offset: int, values: tuple[bytes, bytes]) -> None:
         for data, value in zip(self.data, values, strict=True):
             if data[offset : offset + len(value)] != value:
-                raise self._unknown(f"{value!r} does not stand at {offset}")
+                raise self.unknown(f"{value!r} does not stand at {offset}")
             data[offset : offset + len(value)] = bytes(len(value))
 
     def rest(self) -> bytes:
         """What both builds share, the values blanked."""
         if self.data[0] != self.data[1]:
-            raise self._unknown("two builds differ outside their values")
+            raise self.unknown("two builds differ outside their values")
         return bytes(self.data[0])
 
-    def _unknown(self, detail: str) -> KernelError:
+    def unknown(self, detail: str) -> KernelError:
         return KernelError("compile a rule", "libxtables", errno.EPROTO, f"{detail}: {self.rule}")
 
 
@@ -142,38 +142,50 @@ def _shape(both: _Comparison, family: Family) -> Shape:
     first, second = both.samples
     both.at_network(layout.source, layout.source_mask, (first.source, second.source))
     both.at_network(layout.destination, layout.destination_mask, (first.destination, second.destination))
-    shape = Shape(
-        template=b"",
-        mask=both.mask,
-        told_by=0,
-        layout=layout,
-        masks=_netmasks(BITS[family]),
-        destination_port=_ports(both),
-        comment=_text(both, (first.comment, second.comment)),
-        probability=_probability(both),
-        recent_name=_text(both, SAMPLE_NAMES) if rule.recent is not None else None,
-        recent_seconds=_seconds(both),
-        jump=_text(both, SAMPLE_TARGETS) if isinstance(rule.target, Jump) else None,
-        nat_address=_nat_addresses(both),
-        nat_port=_nat_ports(both),
-    )
-    template = both.rest()
+    address = layout.address
+    holes = [(at, address) for at in (layout.source, layout.destination, layout.source_mask, layout.destination_mask)]
+    holes += [(at, COMMENT_LIMIT + 1) for at in _text(both, (first.comment, second.comment))]
+    holes += [(at, NUMBER.size) for at in _probability(both)]
+    holes += [(at, NUMBER.size) for at in _seconds(both)]
+    holes += [(at, RECENT_LIMIT + 1) for at in (_text(both, SAMPLE_NAMES) if rule.recent is not None else ())]
+    holes += [(at, PORTS.size) for at in _ports(both)]
+    holes += [(at, CHAIN_LIMIT + 1) for at in (_text(both, SAMPLE_TARGETS) if isinstance(rule.target, Jump) else ())]
+    holes += [(at, address) for at in _nat_addresses(both)]
+    holes += [(at, PORT.size) for at in _nat_ports(both)]
+    rest = both.rest()
     standard = rule.target is None or isinstance(rule.target, Jump | Verdict)
-    return replace(shape, template=template, told_by=_told_by(template, both.mask, layout, standard=standard))
+    return Shape(
+        form=_form(both, rest, holes),
+        size=len(rest),
+        mask=both.mask,
+        told_by=_told_by(rest, both.mask, layout, standard=standard),
+        masks=_netmasks(BITS[family]),
+    )
 
 
-def _text(both: _Comparison, values: tuple[str | None, str | None]) -> int | None:
+def _form(both: _Comparison, rest: bytes, holes: list[tuple[int, int]]) -> bytes:
+    """The rest with a `%b` in place of each hole (offset and size), which must be in the order of `Shape.stamp`."""
+    parts, end = [], 0
+    for at, size in holes:
+        if at < end or any(rest[at : at + size]):
+            raise both.unknown(f"a value of {size} bytes does not fit at {at}")
+        parts.append(rest[end:at].replace(b"%", b"%%"))
+        end = at + size
+    return b"%b".join((*parts, rest[end:].replace(b"%", b"%%")))
+
+
+def _text(both: _Comparison, values: tuple[str | None, str | None]) -> tuple[int, ...]:
     first, second = values
     if first is None or second is None:
-        return None
-    return both.find((first.encode(), second.encode()), places=1)[0]
+        return ()
+    return both.find((first.encode(), second.encode()), places=1)
 
 
-def _ports(both: _Comparison) -> int | None:
+def _ports(both: _Comparison) -> tuple[int, ...]:
     if both.rule.destination_port is None:
-        return None
+        return ()
     first, second = (PORTS.pack(port, port) for port in SAMPLE_PORTS)
-    return both.find((first, second), places=1)[0]
+    return both.find((first, second), places=1)
 
 
 def _probability(both: _Comparison) -> tuple[int, ...]:
@@ -184,11 +196,11 @@ def _probability(both: _Comparison) -> tuple[int, ...]:
     return both.find((first, second), places=2)
 
 
-def _seconds(both: _Comparison) -> int | None:
+def _seconds(both: _Comparison) -> tuple[int, ...]:
     if both.rule.recent is None or both.rule.recent.check_seconds is None:
-        return None
+        return ()
     first, second = (NUMBER.pack(seconds) for seconds in SAMPLE_SECONDS)
-    return both.find((first, second), places=1)[0]
+    return both.find((first, second), places=1)
 
 
 def _nat_addresses(both: _Comparison) -> tuple[int, ...]:

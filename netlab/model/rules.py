@@ -52,6 +52,8 @@ class Verdict(StrEnum):
     DROP = "DROP"
     RETURN = "RETURN"
 
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Jump:
@@ -143,30 +145,31 @@ class Rule(NamedTuple):
     """One rule: every condition that is not None must hold, then `target` (None counts packets and does nothing).
 
     A rule with a protocol also names the protocol's own match (`-p tcp -m tcp`), with a port or without one.
-    Name its fields, never count them: it is a tuple because a node has tens of thousands, made three times as fast.
+    It is a tuple because a node has tens of thousands of them, and this is the fastest to make. Name the fields, do not
+    count them. Values, which differ from Service to Service, come before what tells one kind of rule from another.
     """
 
     source: IPNetwork | None = None
-    source_inverted: bool = False
     destination: IPNetwork | None = None
+    destination_port: int | None = None
+    comment: str | None = None
+    statistic: float | None = None
+    """`-m statistic --mode random --probability P`; a value of `held_probability`, so that it compares exactly."""
+    recent: Recent | None = None
+    target: Target | None = None
+    source_inverted: bool = False
     destination_inverted: bool = False
     protocol: Protocol | None = None
     in_interface: str | None = None
     """`-i NAME`; a name that ends in `+` stands for every interface whose name begins so."""
     in_interface_inverted: bool = False
     out_interface: str | None = None
-    destination_port: int | None = None
-    comment: str | None = None
     conntrack: Conntrack | None = None
     mark: Mark | None = None
     destination_local: bool | None = None
     """`-m addrtype --dst-type LOCAL`; False is `! --dst-type LOCAL`."""
     source_local: bool | None = None
     """`-m addrtype --src-type LOCAL`; False is `! --src-type LOCAL`."""
-    statistic: float | None = None
-    """`-m statistic --mode random --probability P`; a value of `held_probability`, so that it compares exactly."""
-    recent: Recent | None = None
-    target: Target | None = None
     extra: tuple[str, ...] = ()
     """Options that these fields cannot say, word by word: only in rules that were read, never in rules to write."""
 

@@ -9,10 +9,10 @@ anybody else          `internal`, masqueraded   `external`, masqueraded         
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from netlab.model.rules import IPAddress, IPNetwork
+from netlab.model.rules import Family, IPNetwork
 from netlab.proxy.addresses import host_network
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import LocalTraffic, NodeFacts, ProxyConfig, local_traffic
@@ -43,8 +43,7 @@ class MasqueradeClients(StrEnum):
     ALL = "all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(NamedTuple):
     """The decision for one Service port in one family on one node; modes only spell it.
 
     A client that is itself the endpoint it reaches is masqueraded always (hairpin). `allowed_sources` are who may use
@@ -78,8 +77,35 @@ class Route:
 
 def decide(port: ServicePort, endpoints: tuple[Endpoint, ...], *, node: NodeFacts, config: ProxyConfig) -> Route:
     """The Route of one Service port: `endpoints` are all that it has, in any state."""
+    return _decide(port, endpoints, node=node, clients=_clients(config, node, family=port.key.family))
+
+
+def decide_all(tracker: ChangeTracker, config: ProxyConfig) -> dict[PortKey, Route]:
+    """The Routes of every Service port that the tracker has collected."""
+    node = tracker.node
+    clients = {family: _clients(config, node, family=family) for family in Family}
+    return {
+        key: _decide(port, tracker.endpoints(key), node=node, clients=clients[key.family])
+        for key, port in tracker.ports.items()
+    }
+
+
+class _Clients(NamedTuple):
+    """How the rules of one family tell clients of the ClusterIP apart, and which of them they masquerade."""
+
+    local_traffic: LocalTraffic | None
+    masquerade: MasqueradeClients
+
+
+def _clients(config: ProxyConfig, node: NodeFacts, *, family: Family) -> _Clients:
+    local = local_traffic(config, node, family=family)
+    if config.masquerade_all:
+        return _Clients(local, MasqueradeClients.ALL)
+    return _Clients(local, MasqueradeClients.OUTSIDERS if local else MasqueradeClients.NONE)
+
+
+def _decide(port: ServicePort, endpoints: tuple[Endpoint, ...], *, node: NodeFacts, clients: _Clients) -> Route:
     usable = usable_endpoints(port, endpoints, node=node)
-    local = local_traffic(config, node, family=port.key.family)
     return Route(
         port=port,
         cluster=usable.cluster,
@@ -87,18 +113,10 @@ def decide(port: ServicePort, endpoints: tuple[Endpoint, ...], *, node: NodeFact
         reachable=usable.reachable,
         internal=_fate(usable, bound_to_node=port.internal_local),
         external=_fate(usable, bound_to_node=port.external_local),
-        masquerade_internal=_masquerade_internal(config, local),
-        local_traffic=local,
-        allowed_sources=_allowed_sources(port, node_address=node.address(port.key.family)),
+        masquerade_internal=clients.masquerade,
+        local_traffic=clients.local_traffic,
+        allowed_sources=_allowed_sources(port, node=node),
     )
-
-
-def decide_all(tracker: ChangeTracker, config: ProxyConfig) -> dict[PortKey, Route]:
-    """The Routes of every Service port that the tracker has collected."""
-    return {
-        key: decide(port, tracker.endpoints(key), node=tracker.node, config=config)
-        for key, port in tracker.ports.items()
-    }
 
 
 def _fate(usable: Usable, *, bound_to_node: bool) -> Fate:
@@ -109,19 +127,14 @@ def _fate(usable: Usable, *, bound_to_node: bool) -> Fate:
     return Fate.LOCAL if usable.local else Fate.DROPPED
 
 
-def _masquerade_internal(config: ProxyConfig, local: LocalTraffic | None) -> MasqueradeClients:
-    if config.masquerade_all:
-        return MasqueradeClients.ALL
-    return MasqueradeClients.OUTSIDERS if local else MasqueradeClients.NONE
-
-
-def _allowed_sources(port: ServicePort, *, node_address: IPAddress | None) -> tuple[IPNetwork, ...] | None:
+def _allowed_sources(port: ServicePort, *, node: NodeFacts) -> tuple[IPNetwork, ...] | None:
     """With the node allowed, the load balancer's own addresses are too.
 
     A load balancer often leaves its address on the node; the node's own packets to it then come from that address.
     """
     if not port.source_ranges or not port.load_balancer_ips:
         return None
+    node_address = node.address(port.key.family)
     if node_address is None or not any(node_address in network for network in port.source_ranges):
         return port.source_ranges
     return port.source_ranges + tuple(host_network(address) for address in port.load_balancer_ips)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from netlab.proxy.config import NodeFacts
 from netlab.proxy.ports import ServicePort
@@ -12,8 +12,7 @@ from netlab.proxy.slices import Endpoint
 Endpoints = tuple[Endpoint, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Usable:
+class Usable(NamedTuple):
     """The endpoints of one Service port that are in use, each group sorted by name.
 
     `cluster` serves traffic of the policy Cluster and is empty where nothing follows it; `local` likewise for the

@@ -43,8 +43,7 @@ class PortKey(NamedTuple):
         return f"{namespace}/{name}:{self.port}" if self.port else f"{namespace}/{name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServicePort:
+class ServicePort(NamedTuple):
     """One port of one Service in one family, checked.
 
     `source_ranges` is empty where everybody may use the load balancer's addresses. `affinity_seconds` is None without
@@ -174,9 +173,8 @@ class ServiceReader:
             self.complaints.append(complaint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shared:
-    """What the ports of one Service have in common in one family."""
+class _Shared(NamedTuple):
+    """What the ports of one Service have in common in one family: the last fields of each ServicePort, in its order."""
 
     external_ips: tuple[IPAddress, ...]
     load_balancer_ips: tuple[IPAddress, ...]
@@ -187,19 +185,7 @@ class _Shared:
     health_check_port: int | None
 
     def of_port(self, key: PortKey, *, cluster_ip: IPAddress, port: ServicePortObject) -> ServicePort:
-        return ServicePort(
-            key=key,
-            cluster_ip=cluster_ip,
-            port=port.port,
-            node_port=port.node_port,
-            external_ips=self.external_ips,
-            load_balancer_ips=self.load_balancer_ips,
-            source_ranges=self.source_ranges,
-            affinity_seconds=self.affinity_seconds,
-            external_local=self.external_local,
-            internal_local=self.internal_local,
-            health_check_port=self.health_check_port,
-        )
+        return ServicePort(key, cluster_ip, port.port, port.node_port, *self)
 
 
 def service_name(service: Service) -> ServiceName:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice
 from netlab.model.objects import Endpoint as EndpointObject
@@ -16,8 +17,7 @@ HEADLESS_LABEL = "service.kubernetes.io/headless"
 """On an EndpointSlice: no proxy uses it, whatever the value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One address and port behind a Service port. `name` is both, as kube-proxy writes and sorts them."""
 
     address: IPAddress
@@ -85,26 +85,29 @@ class SliceReader:
                 yield address, endpoint
 
     def _endpoints_of(self, port: int, hosts: Iterable[tuple[IPAddress, EndpointObject]]) -> tuple[Endpoint, ...]:
-        return tuple(self._endpoint(address, port=port, given=given) for address, given in hosts)
-
-    def _endpoint(self, address: IPAddress, *, port: int, given: EndpointObject) -> Endpoint:
-        conditions, hints = given.conditions, given.hints
-        return Endpoint(
-            address=address,
-            port=port,
-            name=with_port(address, port),
-            local=given.node_name == self.node_name,
-            ready=conditions.ready is not False,
-            serving=conditions.serving is not False,
-            terminating=bool(conditions.terminating),
-            zones=frozenset(zone.name for zone in hints.for_zones) if hints else frozenset(),
-            nodes=frozenset(node.name for node in hints.for_nodes) if hints else frozenset(),
-        )
+        here = self.node_name
+        return tuple([_endpoint(address, port, given=given, here=here) for address, given in hosts])
 
     def _complain(self, path: str, message: str) -> None:
         self.complaints.append(Complaint("EndpointSlice", self.slice.key[:200], path, message))
 
 
+def _endpoint(address: IPAddress, port: int, *, given: EndpointObject, here: str) -> Endpoint:
+    conditions, hints = given.conditions, given.hints
+    return Endpoint(
+        address,
+        port,
+        with_port(address, port),
+        given.node_name == here,
+        conditions.ready is not False,
+        conditions.serving is not False,
+        bool(conditions.terminating),
+        frozenset([zone.name for zone in hints.for_zones]) if hints else _NOBODY,
+        frozenset([node.name for node in hints.for_nodes]) if hints else _NOBODY,
+    )
+
+
+_NOBODY: frozenset[str] = frozenset()
 _PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
 
 

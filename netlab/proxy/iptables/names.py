@@ -6,9 +6,9 @@ so that a name never exceeds the 28 characters that the kernel has for it (XT_EX
 
 from __future__ import annotations
 
-from base64 import b32encode
 from dataclasses import dataclass
 from hashlib import sha256
+from string import ascii_uppercase
 
 from netlab.model.rules import Protocol
 from netlab.proxy.ports import PortKey
@@ -43,14 +43,24 @@ class ChainNames:
 
 def chain_names(key: PortKey) -> ChainNames:
     """The names of a Service port's chains; the same in both families."""
-    suffix = _hash(f"{key}{key.protocol.value}")
+    suffix = _hash(str(key) + key.protocol)
     return ChainNames(f"KUBE-SVC-{suffix}", f"KUBE-SVL-{suffix}", f"KUBE-EXT-{suffix}", f"KUBE-FW-{suffix}")
 
 
 def endpoint_chain(port_name: str, protocol: Protocol, endpoint_name: str) -> str:
     """The chain that translates to one endpoint: `default/web`, tcp, `10.244.1.5:8080`."""
-    return f"KUBE-SEP-{_hash(port_name + protocol.value + endpoint_name)}"
+    return f"KUBE-SEP-{_hash(port_name + protocol + endpoint_name)}"
 
 
 def _hash(text: str) -> str:
-    return b32encode(sha256(text.encode()).digest()[:10]).decode()
+    """The first 16 characters of base32(sha256(text)), two at a time: base64.b32encode alone would take as long."""
+    bits = int.from_bytes(sha256(text.encode()).digest()[:10], "big")
+    two = _TWO_CHARACTERS
+    return (
+        two[bits >> 70] + two[bits >> 60 & 1023] + two[bits >> 50 & 1023] + two[bits >> 40 & 1023]
+        + two[bits >> 30 & 1023] + two[bits >> 20 & 1023] + two[bits >> 10 & 1023] + two[bits & 1023]
+    )  # fmt: skip
+
+
+_BASE32 = ascii_uppercase + "234567"
+_TWO_CHARACTERS = tuple(first + second for first in _BASE32 for second in _BASE32)
