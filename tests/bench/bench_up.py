@@ -1,6 +1,7 @@
-"""How long `netlab up topologies/two-nodes.yaml` takes, what the time goes into, and what an idle lab weighs; JSON out.
+"""How long `netlab up topologies/two-nodes.yaml` takes, what the time goes into, what an idle lab weighs and how fast
+packets are sent and judged in it; JSON out.
 
-    python tests/bench/bench_up.py [--lab NAME] [--runs N]      as root or as an ordinary user; some 20 seconds
+    python tests/bench/bench_up.py [--lab NAME] [--runs N]      as root or as an ordinary user; some 40 seconds
 
 The lab is a copy under a name of its own. One run that warms the caches is not counted. Times are seconds, from the
 start of a command to its end, as minimum and median; the split of `up` is by the lines that it prints. Memory is
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.lab.lock import holders
@@ -29,6 +31,7 @@ from netlab.model.paths import LabPaths
 NETLAB = Path(sys.executable).with_name("netlab")
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "two-nodes.yaml"
 HELP_RUNS = 20
+PACKETS = 1000
 ENDS = {
     "read the file": "starting the lab process",
     "start the lab process": "applying ",
@@ -38,6 +41,18 @@ ENDS = {
 """The parts of `up` in their order, and the line that ends each."""
 REST = "kube-proxies follow, status"
 Seconds = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One lab's figures, in seconds but for `memory`."""
+
+    split: Seconds
+    down: float
+    memory: dict[str, object]
+    one: float
+    many: float
+    check: float
 
 
 def main() -> None:
@@ -56,7 +71,7 @@ def measure(file: Path, *, lab: str, runs: int) -> dict[str, object]:
     load = os.getloadavg()[0]
     once(file, lab=lab)
     measured = [once(file, lab=lab) for _ in range(runs)]
-    splits = [split for split, _, _ in measured]
+    splits = [each.split for each in measured]
     return {
         "machine": {"kernel": platform.release(), "cores": os.cpu_count(), "python": platform.python_version()},
         "load before": load,
@@ -64,20 +79,25 @@ def measure(file: Path, *, lab: str, runs: int) -> dict[str, object]:
         "runs": runs,
         "up": summary(sum(split.values()) for split in splits),
         "split": {part: summary(split[part] for split in splits) for part in splits[0]},
-        "down": summary(down for _, down, _ in measured),
+        "down": summary(each.down for each in measured),
         "help": summary(timed("--help") for _ in range(HELP_RUNS)),
-        "memory": measured[-1][2],
+        "probe of 1 packet": summary(each.one for each in measured),
+        f"probe of {PACKETS} packets": summary(each.many for each in measured),
+        "check": summary(each.check for each in measured),
+        "memory": measured[-1].memory,
     }
 
 
-def once(file: Path, *, lab: str) -> tuple[Seconds, float, dict[str, object]]:
-    """One lab: the split of its `up`, the seconds of its `down`, its memory in between."""
+def once(file: Path, *, lab: str) -> Measured:
+    """One lab, from `up` to `down`."""
     try:
         split = timed_up(file)
         weight = memory(lab)
+        probe = ("probe", "--lab", lab, "pod/shell", "service/web:80", "--count")
+        one, many, check = timed(*probe, "1"), timed(*probe, str(PACKETS)), timed("check", lab)
     finally:
         down = timed("down", lab)
-    return split, down, weight
+    return Measured(split=split, down=down, memory=weight, one=one, many=many, check=check)
 
 
 def timed_up(file: Path) -> Seconds:
