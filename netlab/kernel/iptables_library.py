@@ -26,6 +26,10 @@ from netlab.errors import MissingCapability
 SONAMES = {"c": "libc.so.6", "ip4tc": "libip4tc.so.2", "ip6tc": "libip6tc.so.2", "xtables": "libxtables.so.12"}
 EXTENSIONS = "XTABLES_LIBDIR"
 """The environment variable that tells iptc where the extensions (libxt_*.so) are."""
+OPTIONS_LIMIT = 64
+"""More than any extension has."""
+MODULE_BYTES = 1 << 20
+"""More than any extension's file has."""
 REMEDY = "install the package iptables (it brings libip4tc, libip6tc and libxtables) and run netlab's installer again"
 
 
@@ -38,7 +42,9 @@ def iptc() -> ModuleType:
     try:
         with _known_libraries(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its sources have escape sequences that newer Pythons warn about
-            return importlib.import_module("iptc")
+            module = importlib.import_module("iptc")
+            module.xtables.xtables._option_lookup = _option_lookup
+            return module
     except (ImportError, OSError, AttributeError) as error:
         raise MissingCapability(f"python-iptables does not load here: {error}", REMEDY) from error
     except _library_errors() as error:
@@ -59,6 +65,35 @@ def libiptc(name: str) -> ctypes.CDLL:
         return ctypes.CDLL(SONAMES[name], use_errno=True)
     except OSError as error:
         raise MissingCapability(f"lib{name} does not load here", REMEDY) from error
+
+
+def _option_lookup(_self: object, entries: ctypes._Pointer[ctypes.Structure], name: bytes) -> ctypes.Structure | None:
+    """The option of that name in an extension's table; takes the place of iptc's own, which knows one size of entry."""
+    kind = type(entries.contents)
+    start = ctypes.addressof(entries.contents)
+    size = _entry_size(start, kind)
+    for index in range(OPTIONS_LIMIT):
+        entry = kind.from_address(start + index * size)
+        if not entry.name:
+            return None
+        if entry.name == name:
+            return entry
+    return None
+
+
+def _entry_size(start: int, kind: type[ctypes.Structure]) -> int:
+    """Bytes from one struct xt_option_entry (<xtables.h>) to the next.
+
+    iptables 1.8.11 put a field at its end without a new soname, so the library must be asked: the names of an
+    extension's options lie close together in its file, and the closing entry's name is 0. Where the second name would
+    be if entries had the size that iptc knows there is a small number, in the longer entries, or a name.
+    """
+    known = ctypes.sizeof(kind)
+    first, second = (ctypes.c_size_t.from_address(start + offset).value for offset in (0, known))
+    is_name = second != 0 and abs(second - first) < MODULE_BYTES
+    longer = ctypes.c_size_t.from_address(start + known + ctypes.sizeof(ctypes.c_size_t)).value
+    is_longer = longer != 0 and abs(longer - first) < MODULE_BYTES
+    return known + ctypes.sizeof(ctypes.c_size_t) if is_longer and not is_name else known
 
 
 @contextmanager
