@@ -1,9 +1,8 @@
 """Hop 6: the packet leaves the cluster, and Pod addresses mean nothing there: it goes out in the node's name.
 
 kindnet and flannel do it this way: what a node's own Pods send to anything but the Pod range is masqueraded. Addresses
-of other nodes are not excepted, although the wire's machines that are nodes know the Pod range: both tools masquerade
-there too, and an answer that came back to a Pod's address from a node's own NodePort would be one that the client
-never asked. Traffic to a Service is not concerned: its destination is a Pod's address by now (nat PREROUTING is past).
+of other nodes are not excepted: they are outside of the Pod range, and both tools masquerade there too. Traffic to a
+Service is not concerned: by POSTROUTING its destination is a Pod's address.
 
 Exceptions end in RETURN, not in ACCEPT as in the CNI project's ip-masq chains: the packet must still come by
 kube-proxy's own KUBE-POSTROUTING, whichever of the two is first, or a Pod could not reach itself through its Service.
