@@ -133,9 +133,11 @@ class Lab:
     def json(self, command: str, *arguments: str) -> Any:
         return self.caller.json(command, "-l", self.name, *arguments)
 
-    def check(self) -> Any:
-        """What `netlab check -o json` says, whatever that is."""
-        return json.loads(self.caller.run("check", self.name, "-o", "json").out)
+    def failures(self) -> list[tuple[str, str]]:
+        """The expectations of the lab's file that do not hold, and what was seen instead."""
+        results = json.loads(self.caller.run("check", self.name, "-o", "json").out)["results"]
+        assert results, "the file expects nothing"
+        return [(each["expectation"], each["observed"]) for each in results if not each["passed"]]
 
     def verdicts(self, from_: str, to: str, *, count: int = 1) -> dict[str, int]:
         """How many of `count` packets had which verdict."""

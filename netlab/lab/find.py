@@ -25,11 +25,14 @@ def _summary(paths: LabPaths) -> LabSummary:
 
 def find(lab: str | None) -> LabPaths:
     """The running lab of that name; with None the only one that runs. NotFound says which there are."""
-    running = [summary.name for summary in labs() if summary.phase is not Phase.DEAD]
+    found = labs()
+    running = [summary.name for summary in found if summary.phase is not Phase.DEAD]
     if lab is None and len(running) == 1:
         return LabPaths.of(running[0])
     if lab in running:
         return LabPaths.of(lab)
+    if any(summary.name == lab for summary in found):
+        raise NotFound(f"lab {lab} is dead: netlab up FILE starts it anew, netlab down {lab} clears away what is left")
     there = f"running labs: {', '.join(running)}" if running else "no lab is running: start one with netlab up FILE"
     if lab is None and running:
         raise NotFound(f"several labs are running, say which with --lab NAME ({there})")
