@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from netlab.proxy.iptables.names import PER_SERVICE
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 TOPOLOGIES = sorted((ROOT / "topologies").glob("*.yaml"))
-SHOWN_LABS = ("two-nodes", "nodeport", "no-endpoints", "three-nodes-vxlan")
+SHOWN_LABS = ("two-nodes", "nodeport", "no-endpoints", "three-nodes-vxlan", "load-balancer")
 FOLDERS = ("netlab", "docs", "tests", "topologies", "scripts", "requirements", ".github", ".ci")
 STANDS_FOR = {"N": "3", "COMMAND": "up"}
 """Placeholders that no parser takes, and what is tried in their place."""
@@ -112,6 +113,14 @@ def test_every_link_leads_somewhere(document: str) -> None:
 def test_every_file_named_is_there(document: str) -> None:
     missing = [name for name in named_files(ROOT / document) if not any(ROOT.glob(name.rstrip("/")))]
     assert missing == []
+
+
+@pytest.mark.parametrize("document", ["docs/design.md", "docs/contributing.md"])
+def test_the_layers_are_those_that_are_enforced(document: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["type"] == "layers")
+    drawn = " > ".join(f"({layer})" if "|" in layer else layer for layer in layers)
+    assert f"    {drawn}\n" in (ROOT / document).read_text()
 
 
 @pytest.mark.parametrize("document", names(DOCUMENTS))
