@@ -2,6 +2,7 @@
 
     NetlabError                     exit code
     ├── InvalidInput                2   a file or an argument is wrong; carries every problem at once
+    ├── Incomplete                  1   a lab is up, but not all of it came about in time
     ├── LabBusy                     2   another command is at work on the same lab
     ├── MissingCapability           3   this machine cannot do it; names the capability and the remedy
     ├── NotFound                    4   no such lab, object, node or Pod
@@ -56,6 +57,10 @@ class InvalidInput(NetlabError):
     def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Incomplete(NetlabError):
+    """A lab is up, but not all of it came about in time; the message says what is missing and which log says why."""
 
 
 class LabBusy(NetlabError):

@@ -15,7 +15,7 @@ from netlab.agents.kubelet_log import ContainerLog
 from netlab.agents.kubelet_status import ContainerReport, pod_status, remembered, restarting
 from netlab.api.client import ApiClient
 from netlab.errors import ApiError
-from netlab.model.objects import Container, Pod, PodStatus
+from netlab.model.objects import NETWORK_READY, Container, Pod, PodStatus
 from netlab.model.paths import LabPaths
 from netlab.model.topology import Cidr
 from netlab.workload.etc import pod_files, pod_hostname, pod_network_namespace, remove_files, write_files
@@ -26,7 +26,6 @@ GONE_GRACE_SECONDS = 1.0
 """How long a command may take to end once its Pod's object is gone, as after a deletion without grace."""
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0
-NETWORK_READY = "PodReadyToStartContainers"
 log = logging.getLogger(__name__)
 
 

@@ -15,6 +15,7 @@ from netlab.api.statuses import Refusal
 from netlab.api.store import Store
 from netlab.errors import InvalidInput, Problem
 from netlab.model.objects import (
+    NETWORK_READY,
     Condition,
     ContainerStatus,
     Deployment,
@@ -30,7 +31,7 @@ from netlab.model.topology import LabFile, Topology
 K = TypeVar("K", bound=KubernetesObject)
 SEED = 0
 MOMENT = "1970-01-01T00:00:00Z"
-READY = ("PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready")
+READY = (NETWORK_READY, "Initialized", "ContainersReady", "Ready")
 
 
 @dataclass(frozen=True, slots=True)

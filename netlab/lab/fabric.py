@@ -23,7 +23,7 @@ from netlab.errors import ApiError, KernelError, NotFound
 from netlab.kernel import links, readback
 from netlab.lab import control
 from netlab.lab.messages import AgentKind
-from netlab.model.objects import Condition, KubernetesObject, Node, Pod
+from netlab.model.objects import NETWORK_READY, Condition, KubernetesObject, Node, Pod
 from netlab.model.paths import LabPaths
 from netlab.model.state import LabState, NamespaceState
 from netlab.model.timestamp import now
@@ -34,8 +34,6 @@ from netlab.plan.stations import external_stations
 from netlab.workload import etc
 from netlab.workload.etc import EtcFiles
 
-STARTABLE = "PodReadyToStartContainers"
-"""The condition by which Kubernetes says that a Pod's sandbox and network are there."""
 RETRY_SECONDS = 1.0
 """After the kernel has refused a step."""
 log = logging.getLogger(__name__)
@@ -127,7 +125,7 @@ class Fabric:
         self._make(wanted)
         self._write_etc(topology)
         self._set_agents()
-        waiting = [pod for pod in pods if _is_placed(pod) and not pod.condition(STARTABLE)]
+        waiting = [pod for pod in pods if _is_placed(pod) and not pod.condition(NETWORK_READY)]
         await asyncio.gather(*map(self._let_start, waiting))
 
     def _make(self, wanted: LabState) -> None:
@@ -179,7 +177,7 @@ class Fabric:
 
     async def _let_start(self, pod: Pod) -> None:
         """Tell the Pod's kubelet that its network is there. A Pod that has changed meanwhile comes again by watch."""
-        conditions = (*pod.status.conditions, Condition(type=STARTABLE, status="True", last_transition_time=now()))
+        conditions = (*pod.status.conditions, Condition(type=NETWORK_READY, status="True", last_transition_time=now()))
         patch: dict[str, Json] = {
             "metadata": {"resourceVersion": pod.metadata.resource_version},
             "status": {"conditions": [c.model_dump(by_alias=True, exclude_none=True) for c in conditions]},

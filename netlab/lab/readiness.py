@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from pydantic import TypeAdapter
 
 from netlab.api.journal import EventType
 from netlab.api.sync_client import SyncClient
+from netlab.errors import Incomplete
 from netlab.lab import control
-from netlab.lab.messages import TaskName
-from netlab.model.objects import EndpointSlice, KubernetesObject, Pod, Service
+from netlab.lab.messages import AgentKind, TaskName
+from netlab.model.objects import NETWORK_READY, EndpointSlice, KubernetesObject, Pod, Service
 from netlab.model.paths import LabPaths
+from netlab.model.status import ProxyReport
 
 PODS_WITHIN = 60
 """Seconds for all Pods to serve; 1000 take about ten."""
-PROBED_WITHIN = 10
+PROBED_WITHIN = 3
 """Seconds for Pods to pass their readiness probes once nothing else is waited for; some are meant to fail."""
 PROXIES_WITHIN = 30.0
+_reports: TypeAdapter[dict[str, ProxyReport | None]] = TypeAdapter(dict[str, ProxyReport | None])
 
 
 def wait(paths: LabPaths, client: SyncClient, progress: Callable[[str], None]) -> None:
-    """Return when every Pod that can serve does and every running kube-proxy has followed, or time is up."""
-    wait_for_pods(client, progress)
+    """Return when every Pod that can serve does and every running kube-proxy has followed.
+
+    Incomplete where Pods did not get their network or a kube-proxy did not follow in time. Pods that fail their
+    readiness probes are no error: a lab may want them to.
+    """
+    pods = wait_for_pods(client, progress)
+    stranded = [pod.key for pod in pods if pod.spec.node_name and not pod.condition(NETWORK_READY)]
+    if stranded:
+        raise Incomplete(f"Pods without a network: {', '.join(stranded[:5])}; {paths.log('fabric')} says why")
     progress("waiting for the kube-proxies")
-    control.run_task(
-        paths,
-        TaskName.PROXIES,
-        **followed_versions(client),
-        within=PROXIES_WITHIN,
-    )
+    wanted = followed_versions(client)
+    reports = ask_proxies(paths, wanted, within=PROXIES_WITHIN)
+    running = {agent.name for agent in control.agents(paths) if agent.wanted}
+    behind = [
+        node
+        for node, report in reports.items()
+        if f"{AgentKind.KUBE_PROXY}-{node}" in running and not has_followed(report, wanted)
+    ]
+    if behind:
+        log = paths.log(f"{AgentKind.KUBE_PROXY}-{behind[0]}")
+        raise Incomplete(f"kube-proxy has not followed on {', '.join(behind)}; {log} says why")
+
+
+def ask_proxies(paths: LabPaths, wanted: Mapping[str, int], *, within: float = 0.0) -> dict[str, ProxyReport | None]:
+    """What each node's kube-proxy says of itself once it has followed, or `within` seconds later; None: no answer."""
+    return _reports.validate_json(control.run_task(paths, TaskName.PROXIES, **wanted, within=within))
+
+
+def has_followed(report: ProxyReport | None, wanted: Mapping[str, int]) -> bool:
+    """Whether a kube-proxy's rules follow from those resourceVersions, or newer ones."""
+    return report is not None and all(report.followed.get(kind, 0) >= version for kind, version in wanted.items())
 
 
 def followed_versions(client: SyncClient) -> dict[str, int]:
@@ -47,12 +74,13 @@ def _newest(client: SyncClient, kind: type[KubernetesObject], label_selector: st
     return max((int(version) for version in versions if version), default=0)
 
 
-def wait_for_pods(client: SyncClient, progress: Callable[[str], None]) -> None:
+def wait_for_pods(client: SyncClient, progress: Callable[[str], None]) -> tuple[Pod, ...]:
     """Follow the Pods until each of them serves, or time is up: some are made to fail their readiness probes."""
     listed, version = client.list(Pod)
     pods = {pod.key: pod for pod in listed}
     for settled, seconds in ((_started, PODS_WITHIN), (_ready, PROBED_WITHIN)):
         version = _follow(client, pods, version=version, settled=settled, seconds=seconds, progress=progress)
+    return tuple(pods.values())
 
 
 def _follow(

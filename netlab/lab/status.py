@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-from pydantic import TypeAdapter
-
 from netlab.api.sync_client import SyncClient
 from netlab.lab import control
-from netlab.lab.messages import AgentKind, TaskName
-from netlab.lab.readiness import followed_versions
+from netlab.lab.messages import AgentKind
+from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Node, Pod, Service
 from netlab.model.paths import LabPaths
-from netlab.model.status import LabStatus, NodeStatus, Phase, PodRow, ProxyReport, ProxyStatus, ServiceRow
+from netlab.model.status import LabStatus, NodeStatus, Phase, PodRow, ProxyStatus, ServiceRow
 from netlab.model.topology import Topology
-
-_reports: TypeAdapter[dict[str, ProxyReport | None]] = TypeAdapter(dict[str, ProxyReport | None])
 
 
 def status(paths: LabPaths) -> LabStatus:
@@ -39,11 +35,11 @@ def status(paths: LabPaths) -> LabStatus:
 def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> dict[str, ProxyStatus]:
     """Each node's kube-proxy: whether it runs, what it says of itself, and whether that is the newest there is."""
     wanted = followed_versions(client)
-    reports = _reports.validate_json(control.run_task(paths, TaskName.PROXIES))
+    reports = ask_proxies(paths, {})
     return {
         node: ProxyStatus(
             running=f"{AgentKind.KUBE_PROXY}-{node}" in running,
-            synced=report is not None and all(report.followed.get(kind, 0) >= rv for kind, rv in wanted.items()),
+            synced=has_followed(report, wanted),
             rules=report.rules if report else None,
             last_sync_seconds=report.last_sync_seconds if report else None,
         )

@@ -235,6 +235,10 @@ class PodStatus(Part):
     start_time: str | None = None
 
 
+NETWORK_READY = "PodReadyToStartContainers"
+"""The condition by which Kubernetes says that a Pod's sandbox and its network are there."""
+
+
 class Pod(KubernetesObject):
     PLURAL = "pods"
     api_version: Literal["v1"] = "v1"
