@@ -6,6 +6,7 @@ import errno
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_handle import HERE
@@ -35,8 +36,7 @@ class Line:
     entry: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StampedChain:
+class StampedChain(NamedTuple):
     """A chain of ours, whole."""
 
     name: str

@@ -97,10 +97,12 @@ class ServiceReader:
         if cluster_ips[0] in {"", "None"} or not self._is_served() or not self._has_valid_name():
             return ()
         found: dict[PortKey, ServicePort] = {}
+        families: list[Family] = []
         for cluster_ip in self._addresses(cluster_ips, path="spec.clusterIPs"):
             family = family_of(cluster_ip)
-            if not any(key.family is family for key in found):
-                found.update((port.key, port) for port in self._ports_of(cluster_ip, family))
+            if family not in families:
+                families.append(family)
+                found.update({port.key: port for port in self._ports_of(cluster_ip, family)})
         return tuple(found.values())
 
     def _is_served(self) -> bool:
@@ -158,6 +160,8 @@ class ServiceReader:
 
     def _source_ranges(self, family: Family) -> tuple[IPNetwork, ...]:
         """No ranges where one of them is everything."""
+        if not self.service.spec.load_balancer_source_ranges:
+            return ()
         found: list[IPNetwork] = []
         for index, text in enumerate(self.service.spec.load_balancer_source_ranges):
             network = read_network(text)

@@ -68,7 +68,7 @@ class SliceReader:
                 by_port[key] = merged((by_port.get(key, ()), self._endpoints_of(port.port, hosts)))
         return SliceEndpoints(ServiceName(metadata.namespace or "default", service), family, by_port)
 
-    def _hosts(self, family: Family) -> Iterator[tuple[IPAddress, EndpointObject]]:
+    def _hosts(self, family: Family) -> Iterator[_Host]:
         """Each endpoint with its first address: the others are not used, as the API says."""
         for index, endpoint in enumerate(self.slice.endpoints):
             text = endpoint.addresses[0] if endpoint.addresses else ""
@@ -82,22 +82,31 @@ class SliceReader:
             if address is None or reason:
                 self._complain(f"endpoints[{index}].addresses[0]", f"{text[:80]!r} {reason}")
             else:
-                yield address, endpoint
+                name = text if ":" not in text else with_port(address, 0)[:-2]
+                yield _Host(address, name, endpoint)
 
-    def _endpoints_of(self, port: int, hosts: Iterable[tuple[IPAddress, EndpointObject]]) -> tuple[Endpoint, ...]:
+    def _endpoints_of(self, port: int, hosts: Iterable[_Host]) -> tuple[Endpoint, ...]:
         here = self.node_name
-        return tuple([_endpoint(address, port, given=given, here=here) for address, given in hosts])
+        return tuple([_endpoint(host, port, here=here) for host in hosts])
 
     def _complain(self, path: str, message: str) -> None:
         self.complaints.append(Complaint("EndpointSlice", self.slice.key[:200], path, message))
 
 
-def _endpoint(address: IPAddress, port: int, *, given: EndpointObject, here: str) -> Endpoint:
+class _Host(NamedTuple):
+    address: IPAddress
+    name: str
+    """The address as `with_port` spells it."""
+    given: EndpointObject
+
+
+def _endpoint(host: _Host, port: int, *, here: str) -> Endpoint:
+    address, name, given = host
     conditions, hints = given.conditions, given.hints
     return Endpoint(
         address,
         port,
-        with_port(address, port),
+        f"{name}:{port}",
         given.node_name == here,
         conditions.ready is not False,
         conditions.serving is not False,

@@ -6,12 +6,10 @@ so that a name never exceeds the 28 characters that the kernel has for it (XT_EX
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from string import ascii_uppercase
 
 from netlab.model.rules import Protocol
-from netlab.proxy.ports import PortKey
 
 SERVICES = "KUBE-SERVICES"
 NODEPORTS = "KUBE-NODEPORTS"
@@ -27,24 +25,33 @@ PER_SERVICE = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-")
 """What the names of chains of one Service port begin with."""
 
 
-@dataclass(frozen=True, slots=True)
 class ChainNames:
-    """The chains of one Service port."""
+    """The names of the chains of one Service port, `default/web:http` and its protocol; the same in both families."""
 
-    cluster: str
-    """Picks one of the endpoints of the policy Cluster."""
-    local: str
-    """Picks one of this node's endpoints."""
-    external: str
-    """Where packets to node ports, external and load-balancer addresses go first."""
-    firewall: str
-    """The load balancer's source ranges."""
+    __slots__ = ("_suffix",)
 
+    def __init__(self, port_name: str, protocol: Protocol) -> None:
+        self._suffix = _hash(port_name + protocol)
 
-def chain_names(key: PortKey) -> ChainNames:
-    """The names of a Service port's chains; the same in both families."""
-    suffix = _hash(str(key) + key.protocol)
-    return ChainNames(f"KUBE-SVC-{suffix}", f"KUBE-SVL-{suffix}", f"KUBE-EXT-{suffix}", f"KUBE-FW-{suffix}")
+    @property
+    def cluster(self) -> str:
+        """Picks one of the endpoints of the policy Cluster."""
+        return f"KUBE-SVC-{self._suffix}"
+
+    @property
+    def local(self) -> str:
+        """Picks one of this node's endpoints."""
+        return f"KUBE-SVL-{self._suffix}"
+
+    @property
+    def external(self) -> str:
+        """Where packets to node ports, external and load-balancer addresses go first."""
+        return f"KUBE-EXT-{self._suffix}"
+
+    @property
+    def firewall(self) -> str:
+        """The load balancer's source ranges."""
+        return f"KUBE-FW-{self._suffix}"
 
 
 def endpoint_chain(port_name: str, protocol: Protocol, endpoint_name: str) -> str:

@@ -8,8 +8,8 @@ nat KUBE-SERVICES ──────> KUBE-SVC or KUBE-SVL ──> KUBE-SEP (one
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from netlab.model.rules import (
     Chain,
@@ -27,15 +27,14 @@ from netlab.model.rules import (
 from netlab.proxy.addresses import host_network
 from netlab.proxy.config import FromNetwork, LocalTraffic
 from netlab.proxy.decide import Fate, MasqueradeClients, Route
-from netlab.proxy.iptables.names import MARK_MASQ, ChainNames, chain_names, endpoint_chain
+from netlab.proxy.iptables.names import MARK_MASQ, ChainNames, endpoint_chain
 from netlab.proxy.slices import Endpoint
 
 _MASQUERADE = Jump(MARK_MASQ)
 _REJECT = Reject()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceRules:
+class ServiceRules(NamedTuple):
     """What one Service port needs. `chains` are its own, in the table nat; the rest are lines in shared chains."""
 
     chains: tuple[Chain, ...] = ()
@@ -62,7 +61,7 @@ class _Speller:
         self.port = route.port
         self.protocol: Protocol = route.key.protocol
         self.text = str(route.key)
-        self.chain: ChainNames = chain_names(route.key)
+        self.chain = ChainNames(self.text, self.protocol)
         self.comments = comments
         self.cluster_ip = host_network(self.port.cluster_ip)
         self.jumps: dict[str, Jump] = {
@@ -70,7 +69,7 @@ class _Speller:
         }
 
     def rules(self) -> ServiceRules:
-        health = tuple(self._health_check())
+        health = tuple(self._health_check()) if self.port.health_check_port else ()
         if self.route.refused:
             return ServiceRules(
                 filter_services=(self._blocked(self.cluster_ip, self.route.internal),),
@@ -80,9 +79,7 @@ class _Speller:
         internal = self.route.internal
         blocked = () if self._leads_on(internal) else (self._blocked(self.cluster_ip, internal),)
         if not self.port.externally_accessible:
-            return ServiceRules(
-                chains=tuple(self._chains()), nat_services=tuple(self._cluster_ip()), filter_services=blocked
-            )
+            return ServiceRules(chains=tuple(self._chains()), nat_services=self._cluster_ip(), filter_services=blocked)
         return ServiceRules(
             chains=tuple(self._chains()),
             nat_services=(*self._cluster_ip(), *self._external_addresses()),
@@ -111,9 +108,10 @@ class _Speller:
             target=target,
         )
 
-    def _cluster_ip(self) -> Iterator[Rule]:
-        if self._leads_on(self.route.internal):
-            yield self._to(self.cluster_ip, "cluster IP", Jump(self._policy_chain(self.route.internal)))
+    def _cluster_ip(self) -> tuple[Rule, ...]:
+        if not self._leads_on(self.route.internal):
+            return ()
+        return (self._to(self.cluster_ip, "cluster IP", Jump(self._policy_chain(self.route.internal))),)
 
     def _external_addresses(self) -> Iterator[Rule]:
         external = Jump(self.chain.external)
@@ -160,27 +158,29 @@ class _Speller:
                 yield self._to(host_network(address), f"traffic not accepted by {self.chain.firewall}", Verdict.DROP)
 
     def _health_check(self) -> Iterator[Rule]:
-        if self.port.health_check_port:
-            yield Rule(
-                protocol=Protocol.TCP,
-                destination_port=self.port.health_check_port,
-                comment=f"{self.text} health check node port",
-                target=Verdict.ACCEPT,
-            )
+        yield Rule(
+            protocol=Protocol.TCP,
+            destination_port=self.port.health_check_port,
+            comment=f"{self.text} health check node port",
+            target=Verdict.ACCEPT,
+        )
 
     # --- chains of its own
 
-    def _chains(self) -> Iterator[Chain]:
-        route = self.route
+    def _chains(self) -> list[Chain]:
+        route, chains = self.route, []
         if self.port.externally_accessible:
-            yield Chain(self.chain.external, tuple(self._external_chain()))
+            chains.append(Chain(self.chain.external, tuple(self._external_chain())))
             if route.allowed_sources is not None:
-                yield Chain(self.chain.firewall, tuple(self._firewall_chain()))
-        for fate, endpoints in ((Fate.CLUSTER, route.cluster), (Fate.LOCAL, route.local)):
-            if endpoints:
-                yield Chain(self._policy_chain(fate), tuple(self._policy_rules(fate, endpoints)))
-        for endpoint in route.reachable:
-            yield Chain(self.jumps[endpoint.name].chain, self._endpoint_rules(endpoint))
+                chains.append(Chain(self.chain.firewall, tuple(self._firewall_chain())))
+        if route.cluster:
+            chains.append(Chain(self.chain.cluster, tuple(self._policy_rules(Fate.CLUSTER, route.cluster))))
+        if route.local:
+            chains.append(Chain(self.chain.local, tuple(self._policy_rules(Fate.LOCAL, route.local))))
+        chains += [
+            Chain(self.jumps[endpoint.name].chain, self._endpoint_rules(endpoint)) for endpoint in route.reachable
+        ]
+        return chains
 
     def _external_chain(self) -> Iterator[Rule]:
         what, external = f"{self.text} external destinations", self.route.external
@@ -208,28 +208,30 @@ class _Speller:
             yield Rule(source=network, comment=comment, target=external)
         yield Rule(comment=f"other traffic to {self.text} will be dropped by KUBE-PROXY-FIREWALL")
 
-    def _policy_rules(self, fate: Fate, endpoints: tuple[Endpoint, ...]) -> Iterator[Rule]:
-        if self.route.internal is fate:
-            yield from self._masquerade_clients()
+    def _policy_rules(self, fate: Fate, endpoints: tuple[Endpoint, ...]) -> list[Rule]:
+        rules = []
+        if self.route.internal is fate and self.route.masquerade_internal is not MasqueradeClients.NONE:
+            rules.append(self._masquerade_clients())
         if self.port.affinity_seconds is not None:
-            yield from self._returning_clients(endpoints, seconds=self.port.affinity_seconds)
+            rules += self._returning_clients(endpoints, seconds=self.port.affinity_seconds)
         left = len(endpoints)
         for endpoint in endpoints:
-            yield Rule(
-                comment=f"{self.text} -> {endpoint.name}" if self.comments else None,
-                statistic=one_in(left) if left > 1 else None,
-                target=self.jumps[endpoint.name],
+            rules.append(
+                Rule(
+                    comment=f"{self.text} -> {endpoint.name}" if self.comments else None,
+                    statistic=one_in(left) if left > 1 else None,
+                    target=self.jumps[endpoint.name],
+                )
             )
             left -= 1
+        return rules
 
-    def _masquerade_clients(self) -> Iterator[Rule]:
+    def _masquerade_clients(self) -> Rule:
         """Masquerade clients of the ClusterIP, all or those that are no Pods of the cluster."""
-        if self.route.masquerade_internal is MasqueradeClients.NONE:
-            return
         network, interface = None, None
         if self.route.masquerade_internal is MasqueradeClients.OUTSIDERS and self.route.local_traffic:
             network, interface = _origin(self.route.local_traffic)
-        yield Rule(
+        return Rule(
             source=network,
             source_inverted=network is not None,
             destination=self.cluster_ip,
