@@ -32,7 +32,9 @@ DNS_OFFSET = 10
 """Which address of the Service range the cluster's DNS has."""
 IMAGE = "netlab/dns"
 """The image by which a kubelet knows that a container is the DNS server."""
-NAMESPACE = "kube-system"
+DNS_SERVICE = ("kube-system", "kube-dns")
+DNS_DEPLOYMENT = ("kube-system", "coredns")
+"""Namespace and name."""
 _LABELS = {"k8s-app": "kube-dns"}
 
 
@@ -50,10 +52,10 @@ def with_cluster_dns(file: LabFile) -> LabFile:
 
 
 def _stands_in_the_way(value: KubernetesObject, addresses: tuple[IPAddress, ...]) -> bool:
+    key = (value.metadata.namespace, value.metadata.name)
     if isinstance(value, Service):
-        named = (value.metadata.name, value.metadata.namespace) == ("kube-dns", NAMESPACE)
-        return named or any(address in addresses for address in _cluster_ips(value))
-    return isinstance(value, Deployment) and (value.metadata.name, value.metadata.namespace) == ("coredns", NAMESPACE)
+        return key == DNS_SERVICE or any(address in addresses for address in _cluster_ips(value))
+    return isinstance(value, Deployment) and key == DNS_DEPLOYMENT
 
 
 def _cluster_ips(service: Service) -> Iterable[IPAddress]:
@@ -62,11 +64,16 @@ def _cluster_ips(service: Service) -> Iterable[IPAddress]:
             yield ip_address(text)
 
 
+def _metadata(key: tuple[str, str], labels: dict[str, str]) -> ObjectMeta:
+    namespace, name = key
+    return ObjectMeta(name=name, namespace=namespace, labels=labels)
+
+
 def _service(addresses: tuple[IPAddress, ...]) -> Service:
     ips = tuple(map(str, addresses))
     labels = {**_LABELS, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
     return Service(
-        metadata=ObjectMeta(name="kube-dns", namespace=NAMESPACE, labels=labels),
+        metadata=_metadata(DNS_SERVICE, labels),
         spec=ServiceSpec(
             selector=_LABELS,
             cluster_ip=ips[0],
@@ -88,7 +95,7 @@ def _deployment() -> Deployment:
     )
     pod = PodSpec(containers=(Container(name="coredns", image=IMAGE, ports=ports),))
     return Deployment(
-        metadata=ObjectMeta(name="coredns", namespace=NAMESPACE, labels=_LABELS),
+        metadata=_metadata(DNS_DEPLOYMENT, _LABELS),
         spec=DeploymentSpec(
             replicas=1,
             selector=LabelSelector(match_labels=_LABELS),

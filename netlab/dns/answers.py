@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from netlab.dns.addon import CLUSTER_DOMAIN, DNS_SERVICE
 from netlab.dns.records import (
     Address,
     Alias,
@@ -33,13 +34,13 @@ from netlab.dns.records import (
     Pointer,
     Record,
     Text,
+    parse_name,
 )
-from netlab.dns.zone import Endpoint, Port, ServiceEntry, Zone
+from netlab.dns.zone import Endpoint, Key, Port, ServiceEntry, Zone
 from netlab.model.rules import IPAddress
 
-CLUSTER: Name = ("cluster", "local")
+CLUSTER = parse_name(CLUSTER_DOMAIN)
 REVERSE: tuple[Name, ...] = (("in-addr", "arpa"), ("ip6", "arpa"))
-DNS_SERVICE = ("kube-dns", "kube-system")
 SERVER: Name = ("ns", "dns", *CLUSTER)
 CONTACT: Name = ("hostmaster", *CLUSTER)
 SCHEMA_VERSION = "1.1.0"
@@ -83,7 +84,7 @@ def _data(zone: Zone, name: Name) -> Sequence[Data] | None:
         return _reverse(zone, name)
     match name[:-2]:
         case (*below, service_name, namespace, "svc"):
-            service = zone.service((service_name, namespace))
+            service = zone.service((namespace, service_name))
             return _of_service(zone, service, tuple(below)) if service else None
         case (host, namespace, "pod"):
             address = _undashed(host) if zone.has_namespace(namespace) else None
@@ -118,12 +119,17 @@ def _of_service(zone: Zone, service: ServiceEntry, below: Name) -> Sequence[Data
         case (protocol,) if protocol in PROTOCOLS:
             ports = (port for _, ports, _ in _hosts(zone, service) for port in ports)
             return () if any(f"_{port.protocol}" == protocol for port in ports) else None
-        case (port, protocol) if port.startswith("_"):
-            return _locations(zone, service, port=port[1:], protocol=protocol.removeprefix("_")) or None
+        case (port, protocol) if port.startswith("_") and protocol in PROTOCOLS:
+            return _locations(zone, service, port=port[1:], protocol=protocol[1:]) or None
         case (host,):
             matching = (endpoint for endpoint in zone.endpoints(service.key) if endpoint.host == host)
             return tuple(map(Address, _addresses(matching))) or None
     return None
+
+
+def _service_name(key: Key) -> Name:
+    namespace, name = key
+    return (name, namespace, "svc", *CLUSTER)
 
 
 def _addresses(endpoints: Iterable[Endpoint]) -> tuple[IPAddress, ...]:
@@ -132,7 +138,7 @@ def _addresses(endpoints: Iterable[Endpoint]) -> tuple[IPAddress, ...]:
 
 def _hosts(zone: Zone, service: ServiceEntry) -> Iterator[tuple[Name, tuple[Port, ...], tuple[IPAddress, ...]]]:
     """Whom SRV records lead to, with ports and addresses: the Service itself, or each endpoint of a headless one."""
-    name = (*service.key, "svc", *CLUSTER)
+    name = _service_name(service.key)
     if service.addresses:
         yield name, service.ports, service.addresses
         return
@@ -184,7 +190,7 @@ def _reverse(zone: Zone, name: Name) -> Sequence[Data] | None:
         address: IPAddress = IPv4Address(bytes(numbers))
     else:
         address = IPv6Address(int("".join(reversed(digits)), 16))
-    found = (Pointer((*([host] if host else []), *key, "svc", *CLUSTER)) for key, host in zone.names_at(address))
+    found = (Pointer((*([host] if host else []), *_service_name(key))) for key, host in zone.names_at(address))
     return tuple(dict.fromkeys(found)) or None
 
 

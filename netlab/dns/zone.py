@@ -21,7 +21,7 @@ from netlab.model.rules import IPAddress
 
 Member = TypeVar("Member")
 Key = tuple[str, str]
-"""A Service: its name and its namespace, in the order in which they stand in its DNS name."""
+"""A Service's namespace and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ class Zone:
 
 
 def service_key(service: Service) -> Key:
-    return service.metadata.name, service.metadata.namespace or "default"
+    return service.metadata.namespace or "default", service.metadata.name
 
 
 def _owner(value: EndpointSlice) -> Key | None:
     service = value.metadata.labels.get(SERVICE_NAME_LABEL)
-    return (service, value.metadata.namespace or "default") if service else None
+    return (value.metadata.namespace or "default", service) if service else None
 
 
 def _entry(service: Service) -> ServiceEntry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from netlab.dns.addon import DNS_SERVICE, dns_addresses
 from netlab.load import formats
 from netlab.load.documents import Document, Documents
 from netlab.load.ranges import Ranges, Written, overlap, read_range, within
@@ -87,6 +88,7 @@ def _inside(part: Cidr, whole: Cidr) -> bool:
 
 def _check_cluster_ips(services: tuple[Document, ...], ranges: Ranges) -> None:
     taken: dict[IPAddress, tuple[str, Cursor]] = {}
+    of_dns = dns_addresses(written.range for written in ranges.of("serviceCIDRs"))
     for service in services:
         spec = service.cursor.get("spec")
         if spec.get("type").text == "ExternalName":
@@ -101,6 +103,9 @@ def _check_cluster_ips(services: tuple[Document, ...], ranges: Ranges) -> None:
             versions.add(address.version)
             _check_cluster_ip(cursor, address, ranges.of("serviceCIDRs"))
             _check_taken(cursor, address, owner=service.title, taken=taken)
+            if address in of_dns and (service.namespace, service.name) != DNS_SERVICE:
+                message = f"{address} is where Pods look for the cluster's DNS: in this lab no name resolves"
+                cursor.warn(message, "choose another address")
         _check_families(spec, ranges)
 
 

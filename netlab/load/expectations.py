@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netlab.dns.addon import DNS_DEPLOYMENT, DNS_SERVICE
 from netlab.load.documents import Document
 from netlab.load.pods import port_names
 from netlab.load.references import Known, missing
@@ -57,7 +58,7 @@ def _check_machine(cursor: Cursor, kind: str, name: str, there: Known) -> None:
 
 
 def _check_object(cursor: Cursor, kind: str, key: tuple[str, str], names: Names | None, there: Known) -> None:
-    if names is None or key in names:
+    if names is None or key in names or (kind, key) in (("Service", DNS_SERVICE), ("Deployment", DNS_DEPLOYMENT)):
         return
     namespace, name = key
     inside = "" if namespace == "default" else f" in namespace {namespace}"
