@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 from typer.core import TyperGroup
 
-from netlab.cli import faults, files, lifecycle, machine, objects, packets, places
+from netlab.cli import faults, files, lifecycle, machine, objects, packets, places, proxy, render
+from netlab.cli.proxy_flags import GoFlags
 
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
@@ -20,8 +21,11 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     "Inside it": {"exec": places.exec_, "shell": places.shell, "logs": places.logs},
     "Its packets": {"probe": packets.probe, "check": packets.check},
     "Its faults": {"break": faults.break_, "heal": faults.heal},
+    "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},
     "This machine": {"doctor": machine.doctor, "version": machine.version, "completion": machine.completion},
 }
+GO_FLAGS = {"proxy", "render"}
+"""Commands whose flags are kube-proxy's."""
 WIDEST_NAME = max(len(name) for commands in SECTIONS.values() for name in commands)
 
 
@@ -49,4 +53,4 @@ app = typer.Typer(
 )
 for commands in SECTIONS.values():
     for name, command in commands.items():
-        app.command(name)(command)
+        app.command(name, cls=GoFlags if name in GO_FLAGS else None)(command)

@@ -25,25 +25,56 @@ class ProxyReport(Row):
     """What a kube-proxy says of itself (GET /proxy-status on its metrics port).
 
     `followed` is, by kind (`services`, `endpointslices`), the newest resourceVersion that its rules follow from;
-    `rules` how many rules it has in the kernel; `last_sync_seconds` how long the last sync took.
+    `rules` how many rules it has in the kernel; `last_sync_seconds` how long the last sync took. `complaints` say which
+    objects are not served, or not wholly, and why.
     """
 
     followed: dict[str, int] = {}
     rules: int | None = None
     last_sync_seconds: float | None = None
+    complaints: tuple[str, ...] = ()
 
 
 class ProxyStatus(Row):
     """A node's kube-proxy, from its own metrics; `rules` counts the rules it has in the kernel.
 
     `synced` means that the rules follow from the newest Services and EndpointSlices. `last_sync_seconds` is how long
-    the last sync took.
+    the last sync took. `complaints` are the objects that it does not serve, or not wholly.
     """
 
     running: bool
     synced: bool = False
     rules: int | None = None
     last_sync_seconds: float | None = None
+    complaints: tuple[str, ...] = ()
+
+
+class ComplaintRow(Row):
+    """One part of one object that is not served; `path` is the field as Kubernetes writes it."""
+
+    kind: str
+    name: str
+    path: str
+    message: str
+
+
+class ProxyResult(Row):
+    """What `netlab proxy --once` put in place.
+
+    `rules` counts them by family and table, the jumps from the built-in chains among them; `sysctls` are those that
+    were set; `changed` tells whether the kernel held other rules before; `seconds` is what the sync took.
+    """
+
+    api_version: Literal["netlab/v1"] = "netlab/v1"
+    kind: Literal["ProxyResult"] = "ProxyResult"
+    node: str
+    mode: str
+    changed: bool
+    rules: dict[str, dict[str, int]] = {}
+    sysctls: dict[str, str] = {}
+    complaints: tuple[ComplaintRow, ...] = ()
+    flows_deleted: int = 0
+    seconds: float = 0.0
 
 
 class NodeStatus(Row):

@@ -19,14 +19,15 @@ from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import iptables, sysctls
 from netlab.kernel.local_addresses import local_addresses
 from netlab.model.objects import KubernetesObject
-from netlab.model.rules import Family
+from netlab.model.rules import Family, Jump, Table
 from netlab.model.state import Sysctl
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.collector import collector_resting
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.decide import Route, decide, decide_all
-from netlab.proxy.iptables import Spelling
+from netlab.proxy.health import HealthCheck, health_checks
+from netlab.proxy.iptables import Spelling, names
 from netlab.proxy.ports import PortKey
 from netlab.proxy.stale import StaleFlows
 
@@ -55,26 +56,42 @@ class Synced:
 class Proxier:
     """The Service rules of one node. Use it in one thread, in the node's network namespace."""
 
-    def __init__(self, config: ProxyConfig) -> None:
+    def __init__(self, config: ProxyConfig, *, families: tuple[Family, ...] = tuple(Family)) -> None:
         self._config = config
+        self._wanted_families = families
         self._tracker = ChangeTracker(node_name=config.node_name)
+        self._refused: dict[tuple[str, str], Complaint] = {}
         self._tables: dict[Family, KernelTables] = {}
         self._spellings: dict[Family, Spelling] = {}
         self._unusable: set[Family] = set()
         self._stale_flows: list[StaleFlows] = []
+        self._health: tuple[HealthCheck, ...] = ()
 
     @property
     def complaints(self) -> tuple[Complaint, ...]:
         """What is wrong with the objects there are: these parts of them are not served."""
-        return self._tracker.complaints
+        return (*self._refused.values(), *self._tracker.complaints)
+
+    @property
+    def health_checks(self) -> tuple[HealthCheck, ...]:
+        """The healthCheckNodePorts of Services, and what to answer there, as of the last sync."""
+        return self._health
 
     def put(self, obj: KubernetesObject) -> None:
         """An object is there, or is different."""
+        self._refused.pop((obj.kind, obj.key), None)
         self._tracker.put(obj)
 
     def remove(self, obj: KubernetesObject) -> None:
-        """An object is gone."""
+        """An object is gone. Only its kind, name and namespace are looked at."""
+        self._refused.pop((obj.kind, obj.key), None)
         self._tracker.remove(obj)
+
+    def refuse(self, complaint: Complaint) -> bool:
+        """An object cannot be read: what was known of it stays in force. False where that was said before."""
+        before = self._refused.get((complaint.kind, complaint.name))
+        self._refused[complaint.kind, complaint.name] = complaint
+        return before != complaint
 
     def rule_counts(self) -> Mapping[tuple[Family, str], int]:
         """How many rules there are by family and table, hooks among them."""
@@ -84,14 +101,22 @@ class Proxier:
             for table in spelling.tables()
         }
 
-    def prepare(self) -> None:
-        """Set the sysctls that kube-proxy sets, and take note of the one that it minds."""
-        if self._config.localhost_nodeports(Family.IPV4):
+    def prepare(self) -> tuple[Sysctl, ...]:
+        """Set the sysctls that kube-proxy sets, and take note of the one that it minds. Which ones were set.
+
+        MissingCapability: no rights here, or no tables. Then nothing was changed.
+        """
+        families = self.families_here()
+        done = []
+        if Family.IPV4 in families and self._config.localhost_nodeports(Family.IPV4):
             sysctls.write(ROUTE_LOCALNET, where=HERE)
+            done.append(ROUTE_LOCALNET)
         for sysctl in CONNTRACK_SYSCTLS:
             with suppress(KernelError):  # not there before the first rule that asks conntrack, on some kernels
                 sysctls.write(sysctl, where=HERE)
+                done.append(sysctl)
         self._config = replace(self._config, conntrack_tcp_liberal=sysctls.read(TCP_LIBERAL) == "1")
+        return tuple(done)
 
     def sync(self, *, full: bool = False) -> Synced:
         """Bring the kernel up to the objects; with `full`, compare all that it holds and repair it.
@@ -115,42 +140,51 @@ class Proxier:
         else:
             routes = self._routes(changes.ports)
             written = [self._follow(family, routes, full=full) for family in self._spellings]
+        self._note_health(changes.ports, all_of_them=changes.node_changed or full)
         deleted = delete_stale_flows(self._stale_flows)
         self._stale_flows.clear()
         seconds = time.perf_counter() - started
         return Synced(seconds, full, any(written), len(changes.ports), deleted)
 
     def cleanup(self) -> None:
-        """Take all rules away again, of both families as far as this kernel has them."""
-        for family in Family:
-            with suppress(MissingCapability):
+        """Take the rules away, of every family that this kernel has.
+
+        KUBE-FIREWALL stays, as kube-proxy leaves it: the kubelet of a node counts it as its own too.
+        MissingCapability: no rights here, or no tables.
+        """
+        for family in self.families_here():
+            spelling = Spelling(config=self._config, node=self._tracker.node, family=family)
+            KernelTables(family).remove(map(_without_firewall, spelling.tables()))
+
+    def _note_health(self, changed: tuple[PortKey, ...], *, all_of_them: bool) -> None:
+        """Count local endpoints again only where a Service with a health check is concerned, or any was."""
+        ports, services = self._tracker.ports, {check.service for check in self._health}
+        concerned = any(
+            key.service in services or ((port := ports.get(key)) and port.health_check_port) for key in changed
+        )
+        if all_of_them or concerned:
+            self._health = health_checks(self._tracker)
+
+    def families_here(self) -> tuple[Family, ...]:
+        """The families wanted that this kernel has tables for. MissingCapability: none of them, or no rights."""
+        usable, missing = [], None
+        for family in self._wanted_families:
+            try:
                 iptables.require_tables(family)
-                spelling = Spelling(config=self._config, node=self._tracker.node, family=family)
-                KernelTables(family).remove(spelling.tables())
-
-    def _families(self) -> tuple[Family, ...]:
-        """Those in which the node has an address; IPv4 while none is known."""
-        node = self._tracker.node
-        wanted = tuple(family for family in Family if node.address(family) is not None) or (Family.IPV4,)
-        return tuple(family for family in wanted if self._usable(family, only=len(wanted) == 1))
-
-    def _usable(self, family: Family, *, only: bool) -> bool:
-        try:
-            iptables.require_tables(family)
-        except MissingCapability as error:
-            if only:
-                raise
-            if family not in self._unusable:
-                log.error("no %s Services: %s", family, error)
-            self._unusable.add(family)
-            return False
-        return True
+            except MissingCapability as error:
+                missing = missing or error
+                if family not in self._unusable:
+                    self._unusable.add(family)
+                    log.info("no rules for %s: %s", family, error)
+            else:
+                usable.append(family)
+        if missing and not usable:
+            raise missing
+        return tuple(usable)
 
     def _start_over(self) -> None:
         """Spell everything anew, as after a change of the node itself."""
-        families = self._families()
-        for family in self._spellings.keys() - set(families):
-            self._tables.pop(family).remove(self._spellings.pop(family).tables())
+        families = self.families_here()
         addresses, node = local_addresses(), self._tracker.node
         routes = decide_all(self._tracker, self._config)
         for family in families:
@@ -178,3 +212,11 @@ class Proxier:
         if full or not tables.patch(patches):
             return tables.write(spelling.tables()) > 0
         return bool(patches)
+
+
+def _without_firewall(table: Table) -> Table:
+    return replace(
+        table,
+        chains=tuple(chain for chain in table.chains if chain.name != names.FIREWALL),
+        hooks=tuple(hook for hook in table.hooks if hook.rule.target != Jump(names.FIREWALL)),
+    )

@@ -1,0 +1,54 @@
+"""kube-proxy for a moment: put in place what some objects ask for and say what was done, or take all of it away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netlab.agents.kube_proxy.core import Proxier
+from netlab.agents.kube_proxy.leftovers import remove_other_modes
+from netlab.model.objects import KubernetesObject
+from netlab.model.status import ComplaintRow, ProxyResult
+from netlab.proxy.complaints import Complaint
+from netlab.proxy.config import ProxyConfig
+
+
+def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iterable[Complaint] = ()) -> ProxyResult:
+    """Make this network namespace serve these objects and no others; other people's rules stay.
+
+    `refused` are objects that could not be read. MissingCapability: no rights here, or no tables; then nothing was
+    changed. KernelError: the rules are not all in place.
+    """
+    proxier = Proxier(config)
+    for complaint in refused:
+        proxier.refuse(complaint)
+    for found in objects:
+        proxier.put(found)
+    set_before = proxier.prepare()
+    remove_other_modes(proxier.families_here())
+    done = proxier.sync(full=True)
+    sysctls = {*set_before, *proxier.prepare()}  # some settings are not there before the first rule that needs them
+    rules: dict[str, dict[str, int]] = {}
+    for (family, table), count in proxier.rule_counts().items():
+        rules.setdefault(family.value, {})[table] = count
+    return ProxyResult(
+        node=config.node_name,
+        mode="iptables",
+        changed=done.changed,
+        rules=rules,
+        sysctls={each.key: each.value for each in sorted(sysctls, key=str)},
+        complaints=tuple(map(complaint_row, proxier.complaints)),
+        flows_deleted=done.flows_deleted,
+        seconds=round(done.seconds, 6),
+    )
+
+
+def cleanup(config: ProxyConfig) -> None:
+    """Take away what kube-proxy in any mode has left in this network namespace. MissingCapability: no rights here."""
+    proxier = Proxier(config)
+    proxier.cleanup()
+    remove_other_modes(proxier.families_here())
+
+
+def complaint_row(complaint: Complaint) -> ComplaintRow:
+    """The complaint as reports have it."""
+    return ComplaintRow(kind=complaint.kind, name=complaint.name, path=complaint.path, message=complaint.message)

@@ -1,0 +1,138 @@
+"""proxy: kube-proxy alone, in the network namespace that it is started in."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netlab.cli import proxy_flags as flags
+from netlab.cli.arguments import wrong
+from netlab.cli.options import Format, Output
+from netlab.cli.output import emit, say, write
+from netlab.cli.proxy_flags import RuleFlags
+
+if TYPE_CHECKING:
+    from netlab.model.status import ProxyResult
+    from netlab.proxy.config import ProxyConfig
+
+SOURCES = "--server, --kubeconfig or -f"
+
+
+def proxy(
+    *,
+    node: flags.Node = None,
+    server: Annotated[
+        str | None, typer.Option("--server", metavar="URL|unix:PATH", help="The API server to follow.")
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option("--kubeconfig", metavar="FILE", help="How to reach the API server.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--filename", "-f", metavar="FILE", help="Node, Service and EndpointSlice.")
+    ] = None,
+    once: Annotated[
+        str, typer.Option("--once", metavar="BOOL", help="Put all in place, say what, and exit.")
+    ] = "false",
+    cleanup: Annotated[
+        str, typer.Option("--cleanup", metavar="BOOL", help="Take kube-proxy's rules away, and exit.")
+    ] = "false",
+    proxy_mode: flags.Mode = flags.ProxyMode.IPTABLES,
+    cluster_cidr: flags.ClusterCidr = None,
+    detect_local_mode: flags.LocalMode = "ClusterCIDR",
+    pod_bridge_interface: flags.BridgeInterface = "",
+    pod_interface_name_prefix: flags.InterfacePrefix = "",
+    masquerade_all: flags.MasqueradeAll = "false",
+    iptables_masquerade_bit: flags.MasqueradeBit = 14,
+    nodeport_addresses: flags.NodeportAddresses = "",
+    iptables_localhost_nodeports: flags.LocalhostNodeports = "true",
+    iptables_sync_period: Annotated[
+        str, typer.Option("--iptables-sync-period", metavar="DURATION", help="Compare all rules this often.")
+    ] = "30s",
+    iptables_min_sync_period: Annotated[
+        str, typer.Option("--iptables-min-sync-period", metavar="DURATION", help="Write at most this often.")
+    ] = "10ms",
+    metrics_bind_address: Annotated[
+        str, typer.Option("--metrics-bind-address", metavar="IP:PORT", help="/metrics, /proxyMode; empty: none.")
+    ] = "127.0.0.1:10249",
+    healthz_bind_address: Annotated[
+        str, typer.Option("--healthz-bind-address", metavar="IP:PORT", help="/healthz, /livez; empty: none.")
+    ] = "0.0.0.0:10256",
+    output: Output = Format.TABLE,
+) -> None:
+    """Be the kube-proxy of a node, in this network namespace.
+
+    Follows any Kubernetes API server, or serves the objects of a file, until it is ended; the rules stay. Needs to be
+    root, or the owner of the namespace.
+    """
+    rules = RuleFlags(
+        node=node,
+        mode=proxy_mode,
+        cluster_cidr=cluster_cidr,
+        local_mode=detect_local_mode,
+        bridge_interface=pod_bridge_interface,
+        interface_prefix=pod_interface_name_prefix,
+        masquerade_all=masquerade_all,
+        masquerade_bit=iptables_masquerade_bit,
+        nodeport_addresses=nodeport_addresses,
+        localhost_nodeports=iptables_localhost_nodeports,
+    )
+    _log_to_standard_error()
+    if flags.boolean("--cleanup", cleanup):
+        _clean_up(rules)
+        return
+    config = rules.config()
+    if [server, kubeconfig, file].count(None) != 2:
+        raise wrong(f"say where the objects are, in one way: {SOURCES}")
+    if file is not None and flags.boolean("--once", once):
+        _say_result(_file_once(config, file), output)
+        return
+
+
+def _file_once(config: ProxyConfig, file: Path) -> ProxyResult:
+    from netlab.agents.kube_proxy.once import once  # noqa: PLC0415
+    from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
+
+    given = read_proxy_objects(file, node=config.node_name)
+    return once(config, given.objects, given.refused)
+
+
+def _clean_up(rules: RuleFlags) -> None:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from netlab.agents.kube_proxy.once import cleanup  # noqa: PLC0415
+
+    cleanup(replace(rules, node=rules.node or "any", mode=flags.ProxyMode.IPTABLES).config())
+    say("kube-proxy's rules are gone; KUBE-FIREWALL stays, as a kubelet may need it")
+
+
+def _say_result(result: ProxyResult, output: Format) -> None:
+    document = result.model_dump(mode="json", by_alias=True)
+    if output is Format.JSON:
+        write(json.dumps(document, ensure_ascii=False) + "\n")
+    else:
+        emit(document, output, lambda: _line(result))
+
+
+def _line(result: ProxyResult) -> str:
+    counts = ", ".join(
+        f"{family} {' '.join(f'{table} {count}' for table, count in tables.items() if count)}"
+        for family, tables in result.rules.items()
+    )
+    parts = [
+        f"{result.node}: {result.mode} rules {'written' if result.changed else 'were in place'} ({counts})",
+        *(f"{key.replace('/', '.')}={value}" for key, value in result.sysctls.items()),
+        f"{len(result.complaints)} complaints" if result.complaints else "",
+        f"{1000 * result.seconds:.0f} ms",
+    ]
+    return "; ".join(filter(None, parts)) + "\n"
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )

@@ -1,0 +1,185 @@
+"""The flags of kube-proxy, by its names and in its forms, for `proxy` and `render`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from netlab.cli.arguments import wrong
+from netlab.errors import MissingCapability
+from netlab.model.rules import IPNetwork
+from netlab.proxy.config import DetectLocalMode, ProxyConfig
+
+if TYPE_CHECKING:
+    from typer._click import Context
+
+BOOLEANS = frozenset({"--masquerade-all", "--iptables-localhost-nodeports", "--once", "--cleanup"})
+_TRUE, _FALSE = (
+    frozenset({"1", "t", "T", "TRUE", "true", "True"}),
+    frozenset({"0", "f", "F", "FALSE", "false", "False"}),
+)
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_DURATION = re.compile(rf"({_PART.pattern})+|0")
+
+
+class GoFlags(TyperCommand):
+    """A command whose switches are written as for Go programs: `--masquerade-all` or `--masquerade-all=false`."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Called by Typer with the words of the command line."""
+        return super().parse_args(ctx, [f"{word}=true" if word in BOOLEANS else word for word in args])
+
+
+class ProxyMode(StrEnum):
+    """Kinds of rules that a kube-proxy can write, or could once."""
+
+    IPTABLES = "iptables"
+    NFTABLES = "nftables"
+    IPVS = "ipvs"
+    USERSPACE = "userspace"
+
+
+Node = Annotated[
+    str | None,
+    typer.Option("--node", "--hostname-override", metavar="NAME", help="The Node whose rules these are."),
+]
+Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, the only one that is built yet.")]
+ClusterCidr = Annotated[
+    str | None, typer.Option("--cluster-cidr", metavar="CIDRS", help="The Pods' range: one, or one a family.")
+]
+LocalMode = Annotated[
+    str, typer.Option("--detect-local-mode", metavar="MODE", help="How to tell this cluster's Pods from others.")
+]
+BridgeInterface = Annotated[
+    str, typer.Option("--pod-bridge-interface", metavar="NAME", help="For the mode BridgeInterface.")
+]
+InterfacePrefix = Annotated[
+    str, typer.Option("--pod-interface-name-prefix", metavar="PREFIX", help="For the mode InterfaceNamePrefix.")
+]
+MasqueradeAll = Annotated[
+    str, typer.Option("--masquerade-all", metavar="BOOL", help="Masquerade all that goes to a ClusterIP.")
+]
+MasqueradeBit = Annotated[
+    int, typer.Option("--iptables-masquerade-bit", metavar="N", help="The bit of the mark.", min=0, max=31)
+]
+NodeportAddresses = Annotated[
+    str, typer.Option("--nodeport-addresses", metavar="CIDRS", help="Where node ports answer; or primary.")
+]
+LocalhostNodeports = Annotated[
+    str, typer.Option("--iptables-localhost-nodeports", metavar="BOOL", help="Whether they answer on 127.0.0.1.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFlags:
+    """The flags that change rules, as they were written."""
+
+    node: str | None
+    mode: str = ProxyMode.IPTABLES
+    cluster_cidr: str | None = None
+    local_mode: str = DetectLocalMode.CLUSTER_CIDR
+    bridge_interface: str = ""
+    interface_prefix: str = ""
+    masquerade_all: str = "false"
+    masquerade_bit: int = 14
+    nodeport_addresses: str = ""
+    localhost_nodeports: str = "true"
+
+    def config(self) -> ProxyConfig:
+        """The flags as values. InvalidInput; MissingCapability for a mode that is not built."""
+        if not self.node:
+            raise wrong("--node NAME is missing", "name the Node whose rules are wanted")
+        check_mode(self.mode)
+        primary = self.nodeport_addresses == "primary"
+        return ProxyConfig(
+            node_name=self.node,
+            cluster_cidrs=() if self.cluster_cidr is None else _cluster_cidrs(self.cluster_cidr),
+            detect_local_mode=self._detect_local_mode(),
+            bridge_interface=_interface("--pod-bridge-interface", self.bridge_interface),
+            interface_name_prefix=_interface_prefix(self.interface_prefix),
+            masquerade_all=boolean("--masquerade-all", self.masquerade_all),
+            masquerade_bit=self.masquerade_bit,
+            nodeport_primary=primary,
+            nodeport_addresses=() if primary else _networks("--nodeport-addresses", self.nodeport_addresses),
+            iptables_localhost_nodeports=boolean("--iptables-localhost-nodeports", self.localhost_nodeports),
+        )
+
+    def _detect_local_mode(self) -> DetectLocalMode:
+        known = {mode.value: mode for mode in DetectLocalMode}
+        mode = known.get(self.local_mode or DetectLocalMode.CLUSTER_CIDR)
+        if mode is None:
+            raise wrong(f"--detect-local-mode: {self.local_mode!r} is no such mode", f"there are {', '.join(known)}")
+        if mode is DetectLocalMode.BRIDGE_INTERFACE and not self.bridge_interface:
+            raise wrong("--pod-bridge-interface is missing", "the mode BridgeInterface needs it")
+        if mode is DetectLocalMode.INTERFACE_NAME_PREFIX and not self.interface_prefix:
+            raise wrong("--pod-interface-name-prefix is missing", "the mode InterfaceNamePrefix needs it")
+        return mode
+
+
+def check_mode(text: str) -> None:
+    """Never silently another mode. InvalidInput: there is none such; MissingCapability: it is not built."""
+    modes = [mode.value for mode in ProxyMode]
+    if text and text not in modes:
+        raise wrong(f"--proxy-mode: {text!r} is no such mode", f"there are {', '.join(modes)}")
+    if text and text != ProxyMode.IPTABLES:
+        raise MissingCapability(
+            f"netlab's kube-proxy cannot do --proxy-mode={text}: it is not built yet", "use --proxy-mode=iptables"
+        )
+
+
+def boolean(flag: str, text: str) -> bool:
+    """A switch, as Go's strconv.ParseBool reads it. InvalidInput."""
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise wrong(f"{flag}: {text!r} is neither true nor false")
+
+
+def duration(flag: str, text: str) -> float:
+    """Seconds, as Go's time.ParseDuration reads `1m30s`. InvalidInput."""
+    if not _DURATION.fullmatch(text):
+        raise wrong(f"{flag}: {text!r} is no duration", "for instance 30s, 500ms or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+
+
+def _cluster_cidrs(text: str) -> tuple[IPNetwork, ...]:
+    """At most one a family. An empty text is an error, as it is to kube-proxy."""
+    if not text:
+        raise wrong("--cluster-cidr: it is empty", "leave the flag out where nothing tells local traffic")
+    found = _networks("--cluster-cidr", text)
+    if len({network.version for network in found}) != len(found):
+        raise wrong(f"--cluster-cidr: {text!r} has two ranges of one family", "one, or one a family")
+    return found
+
+
+def _networks(flag: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    found = []
+    for part in text.split(",") if text else ():
+        try:
+            if "/" not in part:
+                raise ValueError("it has no prefix length")
+            found.append(ip_network(part.strip(), strict=False))
+        except ValueError as error:
+            raise wrong(f"{flag}: {part!r} is not a CIDR", "for instance 10.244.0.0/16") from error
+    return tuple(found)
+
+
+def _interface(flag: str, text: str) -> str:
+    """A name that an interface can have: at most 15 characters (IFNAMSIZ), no slash, no space."""
+    if text and not re.fullmatch(r"[^\s/+!]{1,15}", text):
+        raise wrong(f"{flag}: {text!r} is no interface's name")
+    return text
+
+
+def _interface_prefix(text: str) -> str:
+    """14 characters at most: with the `+` that stands for the rest they must fit where a name does."""
+    flag = "--pod-interface-name-prefix"
+    if len(text) > 14:
+        raise wrong(f"{flag}: {text!r} is longer than 14 characters")
+    return _interface(flag, text)

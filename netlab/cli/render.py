@@ -1,0 +1,72 @@
+"""render: the rules that a node would have, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netlab.cli import proxy_flags as flags
+from netlab.cli.options import Format, Output
+from netlab.cli.output import Json, emit, say
+from netlab.cli.proxy_flags import RuleFlags
+from netlab.model.rules import Family
+
+RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
+
+
+def render(
+    *,
+    file: Annotated[Path, typer.Option("--filename", "-f", metavar="FILE", help="Node, Service and EndpointSlice.")],
+    node: flags.Node = None,
+    family: Annotated[Family | None, typer.Option("--family", help="One family alone.", case_sensitive=False)] = None,
+    proxy_mode: flags.Mode = flags.ProxyMode.IPTABLES,
+    cluster_cidr: flags.ClusterCidr = None,
+    detect_local_mode: flags.LocalMode = "ClusterCIDR",
+    pod_bridge_interface: flags.BridgeInterface = "",
+    pod_interface_name_prefix: flags.InterfacePrefix = "",
+    masquerade_all: flags.MasqueradeAll = "false",
+    iptables_masquerade_bit: flags.MasqueradeBit = 14,
+    nodeport_addresses: flags.NodeportAddresses = "",
+    iptables_localhost_nodeports: flags.LocalhostNodeports = "true",
+    output: Output = Format.TABLE,
+) -> None:
+    """Print the rules that kube-proxy would write on a node.
+
+    For iptables-restore; without root, and nothing is changed. Both families, unless --family says which.
+    """
+    from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
+    from netlab.cli.rendering import rendered  # noqa: PLC0415
+
+    config = RuleFlags(
+        node=node,
+        mode=proxy_mode,
+        cluster_cidr=cluster_cidr,
+        local_mode=detect_local_mode,
+        bridge_interface=pod_bridge_interface,
+        interface_prefix=pod_interface_name_prefix,
+        masquerade_all=masquerade_all,
+        masquerade_bit=iptables_masquerade_bit,
+        nodeport_addresses=nodeport_addresses,
+        localhost_nodeports=iptables_localhost_nodeports,
+    ).config()
+    given = read_proxy_objects(file, node=config.node_name)
+    texts = rendered(config, given, families=(family,) if family else tuple(Family))
+    for complaint in texts.complaints:
+        say(f"warning: {complaint}")
+    document: dict[str, Json] = {
+        "apiVersion": "netlab/v1",
+        "kind": "Rules",
+        "node": config.node_name,
+        "rules": {each.value: text for each, text in texts.by_family.items()},
+        "complaints": [str(complaint) for complaint in texts.complaints],
+    }
+    emit(document, output, lambda: _together(texts.by_family))
+
+
+def _together(texts: dict[Family, str]) -> str:
+    """One family is text for iptables-restore as it is; two are told apart by a heading."""
+    if len(texts) == 1:
+        return next(iter(texts.values()))
+    return "\n".join(f"# {family}: for {RESTORE[family]}\n{text}" for family, text in texts.items())

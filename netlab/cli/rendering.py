@@ -1,0 +1,52 @@
+"""Objects to the text of rules, without looking at any kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from netlab.cli.proxy_objects import ProxyObjects
+from netlab.model.rules import Family
+from netlab.proxy.changes import ChangeTracker
+from netlab.proxy.complaints import Complaint
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.decide import decide_all
+from netlab.proxy.iptables import spell
+from netlab.proxy.save_text import save_text
+
+LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The text for iptables-restore or ip6tables-restore by family, and what is not served."""
+
+    by_family: dict[Family, str]
+    complaints: tuple[Complaint, ...]
+
+
+def rendered(config: ProxyConfig, given: ProxyObjects, *, families: tuple[Family, ...]) -> Rendered:
+    """The rules of the node that `config` names.
+
+    Which addresses the machine itself has cannot be known here: with --nodeport-addresses those of the Node object, and
+    127.0.0.1, stand for them.
+    """
+    tracker = ChangeTracker(node_name=config.node_name)
+    for each in given.objects:
+        tracker.put(each)
+    tracker.collect()
+    routes = decide_all(tracker, config).values()
+    texts = {
+        family: save_text(
+            spell(
+                routes,
+                config=config,
+                node=tracker.node,
+                family=family,
+                endpoint_total=tracker.endpoint_total(family),
+                local_addresses=(*LOOPBACKS, *tracker.node.addresses),
+            )
+        )
+        for family in families
+    }
+    return Rendered(texts, (*given.refused, *tracker.complaints))
