@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from netlab.kernel import conntrack as kernel_conntrack
+from netlab.kernel.namespaces import inside
 from netlab.model.objects import (
     Endpoint,
     EndpointSlice,
@@ -35,7 +36,6 @@ from netlab.model.rules import IPAddress
 from netlab.model.topology import External, Topology, TopologySpec
 from netlab.probe.cluster import ClusterView
 from netlab.probe.prober import Sent
-from netlab.workload.namespaces import inside
 
 LAB = "nlprb"
 PLACES = ("node1", "shell", "web-1", "web-2", "outside")

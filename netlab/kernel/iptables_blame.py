@@ -5,16 +5,14 @@ The rules are tried in a network namespace made for that and thrown away, so tha
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence, Set
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_handle import OpenTable
 from netlab.kernel.iptables_stamped import Line
-from netlab.kernel.namespaces import CLONE_NEWNET, Namespaces
+from netlab.kernel.namespaces import Namespaces
+from netlab.kernel.syscalls import CLONE_NEWNET, unshare
 from netlab.model.rules import Family
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def first_refused(family: Family, table: str, lines: Sequence[Line], *, chains: Set[str]) -> Line | None:
@@ -23,7 +21,9 @@ def first_refused(family: Family, table: str, lines: Sequence[Line], *, chains: 
     None where it takes all lines, or where nothing can be tried.
     """
     with Namespaces():
-        if _libc.unshare(CLONE_NEWNET):
+        try:
+            unshare(CLONE_NEWNET)
+        except OSError:
             return None
         return _search(family, table, lines, chains=chains)
 

@@ -7,24 +7,21 @@ Sources: setns(2), unshare(2), mount(2), network_namespaces(7).
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from netlab.errors import KernelError, NotFound
+from netlab.kernel.syscalls import CLONE_NEWNET, MS_BIND, MS_REC, MS_SHARED, mount, setns, unmount, unshare
 
 DIRECTORY = Path("/run/netns")
 THREAD_NAMESPACE = "/proc/thread-self/ns/net"
-CLONE_NEWNET = 0x40000000
-MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 0x100000
-MNT_DETACH = 2
-
-_libc = ctypes.CDLL(None, use_errno=True)
+OWN = "the process's own namespace"
 
 
 def is_namespace(name: str) -> bool:
@@ -38,6 +35,37 @@ def is_namespace(name: str) -> bool:
 def names_of(lab: str) -> tuple[str, ...]:
     """The names of the lab's namespaces, sorted."""
     return tuple(name for name in _files_of(lab) if is_namespace(name))
+
+
+def open_namespace(name: str) -> int:
+    """A file descriptor (close-on-exec) of the network namespace of that name; NotFound where there is none.
+
+    While it is open the namespace lives.
+    """
+    try:
+        return os.open(DIRECTORY / name, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFound(f"there is no network namespace {name} ({error.strerror})") from error
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """Run a block in the network namespace `name`: sockets opened in it stay there wherever they are used later.
+
+    The thread must not switch tasks in the block (no `await`). NotFound where there is no such namespace. KernelError
+    where the way in is barred, or the way back: then the process must end, since it would act in the wrong place.
+    """
+    target = open_namespace(name)
+    home = os.open(THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _move(target, where=name)
+        try:
+            yield
+        finally:
+            _move(home, where=OWN)
+    finally:
+        os.close(home)
+        os.close(target)
 
 
 def delete(names: Iterable[str]) -> None:
@@ -102,10 +130,12 @@ class Namespaces:
         path = DIRECTORY / name
         # Without O_EXCL: after a crash between the two steps the file is there with nothing mounted on it.
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, mode=0))
-        _check(_libc.unshare(CLONE_NEWNET), "unshare(CLONE_NEWNET)", name)
+        with _telling("unshare(CLONE_NEWNET)", name):
+            unshare(CLONE_NEWNET)
         self._here = name
         self._open[name] = os.open(THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
-        _mount(THREAD_NAMESPACE, path, MS_BIND, name)
+        with _telling(f"mount on {path}", name):
+            mount(THREAD_NAMESPACE, path, flags=MS_BIND)
 
     def delete(self, name: str) -> None:
         """Delete the namespace; a namespace's own descriptor here is closed, since it would keep it alive."""
@@ -116,7 +146,7 @@ class Namespaces:
         delete((name,))
 
     def _move(self, descriptor: int, name: str | None) -> None:
-        _check(_libc.setns(descriptor, CLONE_NEWNET), "setns", name or "the process's own namespace")
+        _move(descriptor, where=name or OWN)
         self._here = name
 
 
@@ -135,32 +165,43 @@ def _ensure_directory() -> None:
     folder = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        if _libc.mount(b"", os.fsencode(DIRECTORY), b"none", ctypes.c_ulong(MS_SHARED | MS_REC), None) == 0:
-            return
-        if ctypes.get_errno() != errno.EINVAL:  # EINVAL: it is no mount yet
-            raise KernelError(f"mount --make-shared {DIRECTORY}", str(DIRECTORY), ctypes.get_errno())
-        _mount(DIRECTORY, DIRECTORY, MS_BIND | MS_REC, str(DIRECTORY))
-        _mount("", DIRECTORY, MS_SHARED | MS_REC, str(DIRECTORY))
+        with _telling(f"mount --make-shared {DIRECTORY}", str(DIRECTORY)):
+            _share_directory()
     finally:
         os.close(folder)
 
 
-def _mount(source: str | Path, target: Path, flags: int, where: str) -> None:
-    done = _libc.mount(os.fsencode(source), os.fsencode(target), b"none", ctypes.c_ulong(flags), None)
-    _check(done, f"mount on {target}", where)
+def _share_directory() -> None:
+    try:
+        mount("", DIRECTORY, flags=MS_SHARED | MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # It is no mount yet.
+        mount(DIRECTORY, DIRECTORY, flags=MS_BIND | MS_REC)
+        mount("", DIRECTORY, flags=MS_SHARED | MS_REC)
 
 
 def _unmount(name: str) -> None:
-    if _libc.umount2(os.fsencode(DIRECTORY / name), MNT_DETACH) and ctypes.get_errno() not in (
-        errno.EINVAL,  # a file, nothing is mounted on it
-        errno.ENOENT,
-    ):
-        raise KernelError(f"ip netns delete {name}", name, ctypes.get_errno())
+    try:
+        unmount(DIRECTORY / name)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):  # EINVAL: a file, nothing is mounted on it
+            raise KernelError(f"ip netns delete {name}", name, error.errno or 0) from error
 
 
-def _check(result: int, operation: str, where: str) -> None:
-    if result != 0:
-        raise KernelError(operation, where, ctypes.get_errno())
+def _move(namespace: int, *, where: str) -> None:
+    with _telling("enter the network namespace", where):
+        setns(namespace, CLONE_NEWNET)
+
+
+@contextmanager
+def _telling(operation: str, where: str) -> Iterator[None]:
+    """What the kernel refuses in the block, as a KernelError."""
+    try:
+        yield
+    except OSError as error:
+        raise KernelError(operation, where, error.errno or 0) from error
 
 
 def _allow_open_files() -> None:

@@ -7,7 +7,6 @@ it has lived for a minute.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -18,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netlab.kernel.syscalls import set_process_name
 from netlab.lab.messages import AgentRow
 
-PR_SET_NAME = 15
 LONGEST_BACKOFF = 30.0
 HEALTHY_AFTER = 60.0
 log = logging.getLogger(__name__)
@@ -137,11 +136,6 @@ def fork(body: Callable[[], None]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def set_process_name(name: str) -> None:
-    """The name that ps(1) shows: at most 15 bytes (prctl(2), PR_SET_NAME)."""
-    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def log_to(path: Path) -> None:

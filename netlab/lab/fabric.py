@@ -112,7 +112,7 @@ class Fabric:
                 continue
             try:
                 await self.reconcile()
-            except KernelError as error:
+            except (KernelError, NotFound) as error:
                 log.error("%s; reading what is there, again in %.0f s", error, RETRY_SECONDS)
                 self.seen = None
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self.objects.changed.set)

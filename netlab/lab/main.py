@@ -11,6 +11,8 @@ from functools import partial
 from netlab.agents import kube_proxy, kubelet
 from netlab.api import server
 from netlab.errors import NetlabError
+from netlab.kernel.namespaces import open_namespace
+from netlab.kernel.syscalls import CLONE_NEWNET, setns
 from netlab.lab import fabric, messages
 from netlab.lab.children import Program
 from netlab.lab.messages import AgentKind
@@ -19,7 +21,6 @@ from netlab.lab.start import Doors
 from netlab.lab.tasks import TASKS
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.paths import LabPaths
-from netlab.workload import namespaces
 from netlab.workload.command import CommandSpec, spawn
 
 
@@ -47,7 +48,7 @@ def agent(paths: LabPaths, kind: AgentKind, node: str) -> Program:
     where = network_namespace(paths.lab, Place(PlaceKind.NODE, node))
 
     def entry() -> None:
-        namespaces.enter(namespaces.open_network_namespace(where), namespaces.CLONE_NEWNET)
+        setns(open_namespace(where), CLONE_NEWNET)
         entries[kind]()
 
     name = f"{kind}-{node}"

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import NotFound
+from netlab.kernel.namespaces import inside
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.paths import LabPaths
-from netlab.workload.namespaces import inside
 
 METRICS_PORT = 10249
 Arguments = Mapping[str, str | int | float | None]

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from netlab.errors import MissingCapability, NetlabError
-from netlab.lab.children import log_to, set_process_name
+from netlab.kernel.syscalls import set_process_name
+from netlab.lab.children import log_to
 from netlab.lab.isolation import isolate
 from netlab.model.paths import LabPaths
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import InvalidInput, Problem
+from netlab.kernel.namespaces import inside
 from netlab.lab import proxies
 from netlab.lab.messages import TaskName
 from netlab.model.names import Place
@@ -16,7 +17,6 @@ from netlab.model.paths import LabPaths
 from netlab.model.targets import Target
 from netlab.model.topology import Topology
 from netlab.plan.stations import external_stations
-from netlab.workload.namespaces import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

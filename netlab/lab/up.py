@@ -10,6 +10,7 @@ from netlab.api.patching import last_applied
 from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import with_cluster_dns
 from netlab.errors import InvalidInput, NotFound, Problem
+from netlab.kernel.modules import load_bridge_netfilter
 from netlab.lab import readiness, status
 from netlab.lab.down import remove_leftovers
 from netlab.lab.lock import commanding, try_lock
@@ -45,6 +46,7 @@ def ensure_running(paths: LabPaths, progress: Callable[[str], None]) -> None:
     if lock is None:
         return
     try:
+        load_bridge_netfilter()
         progress("starting the lab process")
         remove_leftovers(paths)
         from netlab.lab.main import main  # noqa: PLC0415 - it brings all that a lab runs, which a lab that is up has

@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from netlab.workload import namespaces
+from netlab.kernel import syscalls
+from netlab.kernel.namespaces import open_namespace
 from netlab.workload.legacy import SYSTEM_PATH, LegacyTools, legacy_tools
 
 NO_SURROUNDINGS = 125
@@ -83,7 +84,7 @@ def spawn(spec: CommandSpec) -> int:
 def open_entrance(spec: CommandSpec) -> Entrance:
     """The way into the command's place; the caller closes `namespace` after the fork."""
     tools = legacy_tools(spec.etc.parent) if spec.etc else LegacyTools()
-    return Entrance(namespaces.open_network_namespace(spec.namespace), tools)
+    return Entrance(open_namespace(spec.namespace), tools)
 
 
 def fork(body: Callable[[], int]) -> int:
@@ -139,10 +140,10 @@ def take_streams(spec: CommandSpec, *, keep: int) -> int:
 
 
 def _settle_in(spec: CommandSpec, namespace: int, tools: LegacyTools) -> None:
-    namespaces.enter(namespace, namespaces.CLONE_NEWNET)
+    syscalls.setns(namespace, syscalls.CLONE_NEWNET)
     os.close(namespace)
-    namespaces.leave(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS)
-    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_SLAVE)
+    syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)
     _mount_kernel_views()
     _overlay_etc(spec.etc, tools)
     socket.sethostname(spec.hostname)
@@ -158,11 +159,11 @@ def _mount_kernel_views() -> None:
     In a user namespace the kernel may refuse either where the machine has covered a part of its own (a container
     does): mount_namespaces(7). Read-only is tried too, since a new one must not be writable where the old one is not.
     """
-    flags = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     for kind, target in (("sysfs", "/sys"), ("proc", "/proc")):
-        for writable in (0, namespaces.MS_RDONLY):
+        for writable in (0, syscalls.MS_RDONLY):
             try:
-                namespaces.mount(kind, target, kind=kind, flags=flags | writable)
+                syscalls.mount(kind, target, kind=kind, flags=flags | writable)
             except PermissionError:
                 continue
             except OSError as error:
@@ -175,9 +176,9 @@ def _overlay_etc(etc: Path | None, tools: LegacyTools) -> None:
     for source in sorted(etc.iterdir()) if etc and etc.is_dir() else ():
         target = Path("/etc") / source.name
         if target.exists():  # nothing can be mounted where the machine has no such file
-            namespaces.mount(source, target, flags=namespaces.MS_BIND)
+            syscalls.mount(source, target, flags=syscalls.MS_BIND)
     if tools.alternatives:
-        namespaces.mount(tools.alternatives, "/etc/alternatives", flags=namespaces.MS_BIND)
+        syscalls.mount(tools.alternatives, "/etc/alternatives", flags=syscalls.MS_BIND)
 
 
 def _execute(spec: CommandSpec, tools: LegacyTools) -> int:

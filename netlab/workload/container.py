@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
-from netlab.workload import namespaces
+from netlab.kernel import syscalls
 from netlab.workload.command import CommandSpec, Entrance, become, fork, open_entrance, take_streams
 
 
@@ -25,7 +25,7 @@ def spawn_container(spec: CommandSpec) -> int:
     SIGTERM sent to it reaches the command's process group; SIGKILL ends all of the container. Its exit status is the
     command's, or 128 and the number of the signal that ended it. Otherwise as `spawn`.
     """
-    return _spawn(spec, lambda: namespaces.leave(namespaces.CLONE_NEWPID), lambda entrance: _first(spec, entrance))
+    return _spawn(spec, lambda: syscalls.unshare(syscalls.CLONE_NEWPID), lambda entrance: _first(spec, entrance))
 
 
 def spawn_alongside(spec: CommandSpec, container: int) -> int:
@@ -34,7 +34,7 @@ def spawn_alongside(spec: CommandSpec, container: int) -> int:
     ProcessLookupError where the container has ended. Otherwise as `spawn`.
     """
     return _spawn(
-        spec, lambda: namespaces.enter(container, namespaces.CLONE_NEWPID), lambda entrance: become(spec, entrance)
+        spec, lambda: syscalls.setns(container, syscalls.CLONE_NEWPID), lambda entrance: become(spec, entrance)
     )
 
 
@@ -47,7 +47,7 @@ def _spawn(spec: CommandSpec, move: Callable[[], None], body: Callable[[Entrance
         try:
             return fork(lambda: body(entrance))
         finally:
-            namespaces.enter(home, namespaces.CLONE_NEWPID)
+            syscalls.setns(home, syscalls.CLONE_NEWPID)
     finally:
         os.close(home)
         os.close(entrance.namespace)
@@ -55,7 +55,7 @@ def _spawn(spec: CommandSpec, move: Callable[[], None], body: Callable[[Entrance
 
 def _first(spec: CommandSpec, entrance: Entrance) -> int:
     """The container's process 1. All signals are blocked in it; sigwait(3) takes the two it acts on."""
-    namespaces.die_with_parent(signal.SIGKILL)
+    syscalls.die_with_parent(signal.SIGKILL)
     kept = take_streams(spec, keep=entrance.namespace)
     inner = replace(spec, stdin=0, stdout=1, stderr=2)
     command = fork(lambda: become(inner, Entrance(kept, entrance.tools)))

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from netlab.errors import KernelError
+from netlab.kernel.namespaces import inside
 from netlab.workload.datagrams import AnswerDatagram, DatagramServer
-from netlab.workload.namespaces import inside
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from netlab.errors import NotFound
+from netlab.kernel.namespaces import DIRECTORY as NETNS_DIRECTORY
 from netlab.workload.command import CommandSpec, spawn
 from netlab.workload.container import shell_status, spawn_alongside, spawn_container
-from netlab.workload.namespaces import NETNS_DIRECTORY
 
 pytestmark = pytest.mark.root
 NAMESPACE = "nlkub-exec"

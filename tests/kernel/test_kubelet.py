@@ -24,9 +24,10 @@ from netlab.api.cluster import Cluster
 from netlab.api.journal import EventType
 from netlab.api.server import listen, serving
 from netlab.api.store import Store
+from netlab.kernel.namespaces import inside, open_namespace
+from netlab.kernel.syscalls import CLONE_NEWNET, setns
 from netlab.model.objects import Pod
 from netlab.model.paths import LabPaths
-from netlab.workload.namespaces import CLONE_NEWNET, enter, inside, open_network_namespace
 
 pytestmark = pytest.mark.root
 LAB, NODE = "nlkub", "node1"
@@ -92,8 +93,8 @@ class Processes:
     def start_kubelet(self) -> None:
         def body() -> None:
             logging.basicConfig(filename=self.paths.log("kubelet"), level=logging.INFO, force=True)
-            namespace = open_network_namespace(NODE_NAMESPACE)
-            enter(namespace, CLONE_NEWNET)
+            namespace = open_namespace(NODE_NAMESPACE)
+            setns(namespace, CLONE_NEWNET)
             kubelet.run(self.paths, NODE, LAB)
 
         self.running["kubelet"] = fork(body)

@@ -15,6 +15,7 @@ import pytest
 from probe_lab import VIEW, Servers, build, conntrack, namespace, tear_down
 
 from netlab.errors import NotFound
+from netlab.kernel.namespaces import inside
 from netlab.model.journey import Flow, PacketVerdict, ProbeResult, Translation
 from netlab.model.names import Place
 from netlab.model.objects import ObjectMeta
@@ -22,7 +23,6 @@ from netlab.model.targets import Target
 from netlab.model.topology import Expectation, ExpectedVerdict
 from netlab.probe.check import check
 from netlab.probe.prober import Prober
-from netlab.workload.namespaces import inside
 
 pytestmark = pytest.mark.root
 

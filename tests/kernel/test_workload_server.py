@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from netlab.errors import KernelError, NotFound
-from netlab.workload.namespaces import inside
+from netlab.kernel.namespaces import inside
 from netlab.workload.server import Listen, PodServer
 
 pytestmark = pytest.mark.root
