@@ -7,6 +7,7 @@ number, as in Kubernetes. `null` means that the field is absent.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -42,7 +43,7 @@ def as_json(value: KubernetesObject) -> dict[str, Json]:
 
 def decode(kind: type[K], body: bytes) -> K:
     """The object in `body`. Raises Refusal: 400 for what is not JSON or of wrong type, 422 for a bad value."""
-    if b"null" in body:
+    if _UNUSUAL.search(body):
         body = json.dumps(without_nulls(parse(body))).encode()
     try:
         return kind.model_validate_json(body, strict=True)
@@ -58,10 +59,36 @@ def decode_trusted(kind: type[K], body: bytes) -> K:
 def parse(body: bytes) -> Json:
     """The JSON in `body`. Raises Refusal 400 where there is none."""
     try:
-        parsed: Json = json.loads(body)
+        parsed: Json = json.loads(body, parse_constant=_refuse_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {error}") from error
+    _check_depth(parsed)
     return parsed
+
+
+DEPTH_LIMIT = 100
+"""Levels of lists and objects inside one another: more than any Kubernetes object has, fewer than Python's stack."""
+_UNUSUAL = re.compile(rb"null|NaN|Infinity|[0-9][eE]\+?[0-9]{3}")
+"""What pydantic would read otherwise than Kubernetes does: nulls, and numbers that JSON does not have."""
+
+
+def _check_depth(parsed: Json) -> None:
+    level: list[Json] = [parsed]
+    for _ in range(DEPTH_LIMIT):
+        parts = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list))
+        level = [item for part in parts for item in part]
+        if not level:
+            return
+    raise bad_request(f"the body is not JSON that can be used: it is nested deeper than {DEPTH_LIMIT} levels")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def parse_object(body: bytes) -> dict[str, Json]:

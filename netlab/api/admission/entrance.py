@@ -38,6 +38,8 @@ K = TypeVar("K", bound=KubernetesObject)
 
 GENERATED = "bcdfghjklmnpqrstvwxz2456789"
 """The characters of generated names: without vowels, so that they make no words, as in Kubernetes."""
+GENERATED_FROM = 58
+"""Characters of generateName that are used: with the five behind it is a DNS label's length."""
 PERMANENT_NAMESPACES = ("default", "kube-system")
 
 
@@ -148,7 +150,7 @@ class Admission:
         if value.NAMESPACED and not metadata.namespace:
             changed["namespace"] = "default"
         if not metadata.name and metadata.generate_name:
-            changed["name"] = metadata.generate_name + "".join(self._random.choices(GENERATED, k=5))
+            changed["name"] = metadata.generate_name[:GENERATED_FROM] + "".join(self._random.choices(GENERATED, k=5))
         return value.model_copy(update={"metadata": metadata.model_copy(update=changed)}) if changed else value
 
 

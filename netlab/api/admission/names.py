@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from netlab.api.admission.causes import Causes, required, wrong
+from netlab.api.admission.causes import Causes, required, too_long, wrong
 from netlab.model.names import DNS_LABEL, DNS_SUBDOMAIN
 from netlab.model.objects import KubernetesObject, ObjectMeta
 
@@ -71,10 +71,15 @@ def check_labels(field: str, labels: Mapping[str, str]) -> Causes:
     for key, value in labels.items():
         if why := key_problem(key):
             yield wrong(field, key, why)
-        if len(value) > 63:
-            yield wrong(field, value, "must be no more than 63 bytes")
-        elif not _LABEL_VALUE.fullmatch(value):
-            yield wrong(field, value, LABEL_VALUE_RULE)
+        if why := label_value_problem(value):
+            yield wrong(field, value, why)
+
+
+def label_value_problem(value: str) -> str:
+    """What is wrong with the value of a label; "" for nothing."""
+    if len(value) > 63:
+        return "must be no more than 63 bytes"
+    return "" if _LABEL_VALUE.fullmatch(value) else LABEL_VALUE_RULE
 
 
 def key_problem(key: str) -> str:
@@ -95,9 +100,9 @@ def _check_annotations(metadata: ObjectMeta) -> Causes:
     for key in metadata.annotations:
         if why := key_problem(key.lower()):
             yield wrong("metadata.annotations", key, why)
-    size = sum(len(key) + len(value) for key, value in metadata.annotations.items())
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.annotations.items())
     if size > ANNOTATIONS_LIMIT:
-        yield wrong("metadata.annotations", "<value omitted>", f"may not be more than {ANNOTATIONS_LIMIT} bytes")
+        yield too_long("metadata.annotations", limit=ANNOTATIONS_LIMIT)
 
 
 def port_name_problem(name: str) -> str:
