@@ -7,6 +7,9 @@ from netlab.model.journey import CheckResult, Flow, ProbeResult
 from netlab.model.machine import Check, MachineReport
 from netlab.model.status import LabStatus, NodeStatus, PodRow, ServiceRow
 
+SYSTEM = "kube-system"
+"""The Kubernetes namespace of what a lab brings itself."""
+
 
 def lab_status(status: LabStatus) -> str:
     """A lab's nodes, Pods and Services, one table each."""
@@ -46,9 +49,10 @@ def _named(row: PodRow | ServiceRow) -> str:
 def next_command(status: LabStatus) -> str:
     """Something worth trying in a lab that has just come up."""
     lab = f" -l {status.lab}"
-    source = next((f"pod/{_named(pod)}" for pod in status.pods if pod.ready), f"node/{status.nodes[0].name}")
+    pods = (f"pod/{_named(pod)}" for pod in status.pods if pod.ready and pod.namespace != SYSTEM)
+    source = next(pods, f"node/{status.nodes[0].name}")
     for service in status.services:
-        if service.endpoints and service.ports:
+        if service.namespace != SYSTEM and service.endpoints and service.ports and service.cluster_ip != "None":
             port = service.ports[0].split("/")[0].split(":")[0]
             return f"netlab probe{lab} {source} service/{_named(service)}:{port} --count 10"
     return f"netlab shell{lab} {source}"
