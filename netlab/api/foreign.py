@@ -6,6 +6,7 @@ empty. One object that makes no sense must not hide the others.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
@@ -13,6 +14,9 @@ from typing import Generic, TypeVar, cast
 from pydantic import ValidationError
 
 from netlab.api.encoding import Json, field_path, without_nulls
+from netlab.api.events import WatchEvent
+from netlab.api.journal import EventType
+from netlab.api.statuses import Refusal, Status, refusal_of
 from netlab.model.objects import KubernetesObject, ObjectMeta
 
 K = TypeVar("K", bound=KubernetesObject)
@@ -44,10 +48,93 @@ class Malformed(Generic[K]):
         return f"{self.kind.__name__} {self.key}: {self.path or 'the object'}: {self.message}"
 
 
-def read_object(kind: type[K], document: Json) -> K | Malformed[K]:
-    """The object in JSON, or what is wrong with it."""
+class Garbage(Exception):
+    """What a server sent is not in the Kubernetes API's language; the text says what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[K]):
+    """A list, or a part of it: then `rest` is the token that asks for what follows. `version` belongs to the list."""
+
+    objects: tuple[K, ...]
+    malformed: tuple[Malformed[K], ...]
+    version: str
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedChange(Generic[K]):
+    """An event of a watch about an object that cannot be read."""
+
+    type: EventType
+    object: Malformed[K]
+    version: str
+
+
+def read_page(kind: type[K], body: bytes) -> Page[K]:
+    """The answer to a list. Garbage."""
+    parsed = _parsed(body)
+    metadata, items = _mapping(parsed.get("metadata")), parsed.get("items") or []
+    if not isinstance(items, list):
+        raise Garbage(f"a list of {kind.PLURAL} without items: {body[:80]!r}")
+    found = [read_object(kind, item) for item in items]
+    return Page(
+        objects=tuple(each for each in found if not isinstance(each, Malformed)),
+        malformed=tuple(each for each in found if isinstance(each, Malformed)),
+        version=_text(metadata, "resourceVersion"),
+        rest=_text(metadata, "continue"),
+    )
+
+
+def read_change(kind: type[K], line: bytes) -> WatchEvent[K] | MalformedChange[K]:
+    """The event in a line of a watch. Raises Refusal for an ERROR event; Garbage."""
+    parsed = _parsed(line)
     try:
-        return kind.model_validate(without_nulls(document))
+        type_ = EventType(_text(parsed, "type"))
+    except ValueError:
+        raise Garbage(f"a watch of {kind.PLURAL} said {line[:80]!r}") from None
+    body = parsed.get("object")
+    if type_ is EventType.ERROR:
+        raise _refusal(body)
+    version = _text(_mapping(_mapping(body).get("metadata")), "resourceVersion")
+    if type_ is EventType.BOOKMARK:
+        return WatchEvent(type_, None, version)
+    found = read_object(kind, body)
+    return MalformedChange(type_, found, version) if isinstance(found, Malformed) else WatchEvent(type_, found, version)
+
+
+def _refusal(body: Json) -> Refusal:
+    try:
+        return refusal_of(Status.model_validate(body))
+    except ValidationError:
+        return Refusal(500, "InternalError", f"an error that says: {str(body)[:80]}")
+
+
+def _parsed(data: bytes) -> dict[str, Json]:
+    try:
+        parsed: Json = json.loads(data)
+        if b"null" in data:
+            parsed = without_nulls(parsed)
+    except (ValueError, RecursionError):
+        raise Garbage(f"not JSON: {data[:80]!r}") from None
+    if not isinstance(parsed, dict):
+        raise Garbage(f"not a JSON object: {data[:80]!r}")
+    return parsed
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(mapping: Mapping[str, Json], key: str) -> str:
+    found = mapping.get(key)
+    return found if isinstance(found, str) else ""
+
+
+def read_object(kind: type[K], document: Json) -> K | Malformed[K]:
+    """The object in JSON without nulls, or what is wrong with it."""
+    try:
+        return kind.model_validate(document)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_context=False)[0]
         given = "" if detail["type"] == "missing" else f" (it is {repr(detail['input'])[:80]})"

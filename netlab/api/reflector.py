@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 from netlab.api.events import WatchEvent
@@ -29,10 +30,17 @@ class Reflection(Generic[K]):
         else:
             self._known[event.object.key] = event.object
 
-    def relisted(self, objects: tuple[K, ...], version: str) -> tuple[WatchEvent[K], ...]:
-        """How a list differs from what was known; SYNCED after the first."""
+    def knows(self, key: str) -> bool:
+        """Whether an object of that key is there, as far as is known."""
+        return key in self._known
+
+    def relisted(
+        self, objects: tuple[K, ...], version: str, *, kept: Collection[str] = ()
+    ) -> tuple[WatchEvent[K], ...]:
+        """How a list differs from what was known; SYNCED after the first. Objects with the keys `kept` are not gone."""
         events: list[WatchEvent[K]] = []
         listed = {value.key: value for value in objects}
+        listed |= {key: self._known[key] for key in kept if key in self._known and key not in listed}
         for key, gone in self._known.items():
             if key not in listed or listed[key].metadata.uid != gone.metadata.uid:
                 events.append(WatchEvent(EventType.DELETED, gone, version))

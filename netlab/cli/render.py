@@ -20,7 +20,9 @@ def render(
     *,
     file: Annotated[Path, typer.Option("--filename", "-f", metavar="FILE", help="Node, Service and EndpointSlice.")],
     node: flags.Node = None,
-    family: Annotated[Family | None, typer.Option("--family", help="One family alone.", case_sensitive=False)] = None,
+    family: Annotated[
+        Family | None, typer.Option("--family", help="This one alone, with or without Services.", case_sensitive=False)
+    ] = None,
     proxy_mode: flags.Mode = flags.ProxyMode.IPTABLES,
     cluster_cidr: flags.ClusterCidr = None,
     detect_local_mode: flags.LocalMode = "ClusterCIDR",
@@ -34,7 +36,7 @@ def render(
 ) -> None:
     """Print the rules that kube-proxy would write on a node.
 
-    For iptables-restore; without root, and nothing is changed. Both families, unless --family says which.
+    For iptables-restore; without root, and nothing is changed. Each family that a Service has, under a heading.
     """
     from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
     from netlab.cli.rendering import rendered  # noqa: PLC0415
@@ -52,7 +54,7 @@ def render(
         localhost_nodeports=iptables_localhost_nodeports,
     ).config()
     given = read_proxy_objects(file, node=config.node_name)
-    texts = rendered(config, given, families=(family,) if family else tuple(Family))
+    texts = rendered(config, given, family=family)
     for complaint in texts.complaints:
         say(f"warning: {complaint}")
     document: dict[str, Json] = {
@@ -66,7 +68,4 @@ def render(
 
 
 def _together(texts: dict[Family, str]) -> str:
-    """One family is text for iptables-restore as it is; two are told apart by a heading."""
-    if len(texts) == 1:
-        return next(iter(texts.values()))
     return "\n".join(f"# {family}: for {RESTORE[family]}\n{text}" for family, text in texts.items())

@@ -25,8 +25,8 @@ class Rendered:
     complaints: tuple[Complaint, ...]
 
 
-def rendered(config: ProxyConfig, given: ProxyObjects, *, families: tuple[Family, ...]) -> Rendered:
-    """The rules of the node that `config` names.
+def rendered(config: ProxyConfig, given: ProxyObjects, *, family: Family | None = None) -> Rendered:
+    """The rules of the node that `config` names: of that family, or of each that a Service has; IPv4 where none has.
 
     Which addresses the machine itself has cannot be known here: with --nodeport-addresses those of the Node object, and
     127.0.0.1, stand for them.
@@ -47,6 +47,11 @@ def rendered(config: ProxyConfig, given: ProxyObjects, *, families: tuple[Family
                 local_addresses=(*LOOPBACKS, *tracker.node.addresses),
             )
         )
-        for family in families
+        for family in _families(tracker, family)
     }
     return Rendered(texts, (*given.refused, *tracker.complaints))
+
+
+def _families(tracker: ChangeTracker, wanted: Family | None) -> tuple[Family, ...]:
+    used = {key.family for key in tracker.ports} or {Family.IPV4}
+    return (wanted,) if wanted else tuple(family for family in Family if family in used)
