@@ -11,6 +11,7 @@ from typing import TypeVar
 from netlab.api.admission.entrance import Admission
 from netlab.api.controllers.deployments import DeploymentController
 from netlab.api.controllers.endpointslices import EndpointSliceController
+from netlab.api.controllers.events import EventLimiter
 from netlab.api.controllers.garbage import GarbageCollector
 from netlab.api.controllers.index import Index
 from netlab.api.controllers.load_balancers import LoadBalancerController
@@ -51,6 +52,7 @@ class Cluster:
                 Scheduler(store, index),
                 LoadBalancerController(store),
                 EndpointSliceController(store, index, self._admission),
+                EventLimiter(store),
             ),
         )
         self.settle()

@@ -10,7 +10,7 @@ from netlab.api.listing import list_objects, watch_objects
 from netlab.api.patching import merge
 from netlab.api.requests import Target, list_options, parse_path
 from netlab.api.scale import read_scale, scale_of, scaled
-from netlab.api.statuses import Refusal, Status, StatusDetails, bad_request, no_such_resource
+from netlab.api.statuses import Refusal, Status, StatusDetails, bad_request, invalid, no_such_resource
 from netlab.model.objects import Deployment, KubernetesObject
 
 CLUSTER = web.AppKey("CLUSTER", Cluster)
@@ -33,7 +33,9 @@ async def _handle_collection(request: web.Request, cluster: Cluster, target: Tar
             return _json(list_objects(cluster.store, target, options))
         case hdrs.METH_POST if not target.kind.NAMESPACED or target.namespace:
             value = await _object_in_body(request, target)
-            return _json(encode(cluster.create(value)), status=201)
+            if causes := tuple(target.spelling.check(value)):
+                raise invalid(target.kind, value.metadata.name, causes)
+            return _json(target.spelling.write(encode(cluster.create(value))), status=201)
     raise _not_allowed()
 
 
@@ -44,18 +46,18 @@ async def _handle_object(request: web.Request, cluster: Cluster, target: Target,
         raise no_such_resource()
     match request.method:
         case hdrs.METH_GET:
-            return _json(cluster.store.stored(target.kind, name, target.namespace).encoded)
+            return _json(target.spelling.write(cluster.store.stored(target.kind, name, target.namespace).encoded))
         case hdrs.METH_PUT:
             value = await _object_in_body(request, target)
-            return _json(encode(cluster.update(value, target.subresource)))
+            return _json(target.spelling.write(encode(cluster.update(value, target.subresource))))
         case hdrs.METH_PATCH:
-            patch = await _patch_in_body(request)
+            patch = target.spelling.rename(await _patch_in_body(request))
             present = cluster.store.get(target.kind, name, target.namespace)
-            return _json(encode(cluster.patch(present, patch, target.subresource)))
+            return _json(target.spelling.write(encode(cluster.patch(present, patch, target.subresource))))
         case hdrs.METH_DELETE:
             grace = await _grace_seconds(request)
             deleted, gone = cluster.delete(target.kind, name, target.namespace, grace_seconds=grace)
-            return _json(_deleted(deleted).encode() if gone else encode(deleted))
+            return _json(_deleted(deleted).encode() if gone else target.spelling.write(encode(deleted)))
     raise _not_allowed()
 
 
@@ -105,7 +107,7 @@ def _deleted(value: KubernetesObject) -> Status:
 
 async def _object_in_body(request: web.Request, target: Target) -> KubernetesObject:
     """The object in the body; what the URL says of its namespace and name must agree, or completes it."""
-    value = decode(target.kind, await request.read())
+    value = decode(target.kind, target.spelling.read(await request.read()))
     metadata = value.metadata
     if target.name is not None and metadata.name not in ("", target.name):
         raise bad_request(

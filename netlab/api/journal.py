@@ -8,6 +8,7 @@ by `compact`, as etcd does: whatever was overwritten before the horizon goes, an
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,6 +57,8 @@ class Journal:
         self._database.execute("PRAGMA journal_mode=wal")
         self._database.execute("PRAGMA synchronous=off")
         self._database.executescript(SCHEMA)
+        self.close = weakref.finalize(self, self._database.close)
+        """Close the file: when called, or when nobody has the journal any more. Nothing is lost without it."""
 
     @property
     def horizon(self) -> int:
@@ -91,10 +94,6 @@ class Journal:
         self._database.execute("DELETE FROM log WHERE version <= ? AND type = 'DELETED'", (horizon,))
         self._database.execute("UPDATE horizon SET version = ?", (horizon,))
         self._database.execute("COMMIT")
-
-    def close(self) -> None:
-        """Close the file. Nothing is lost without it."""
-        self._database.close()
 
 
 def _entry(row: tuple[int, int, str, str, str, bytes]) -> Entry:

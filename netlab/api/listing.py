@@ -29,16 +29,17 @@ def list_objects(store: Store, target: Target, options: ListOptions) -> bytes:
     store.check_version(options.version or 0)
     matches = predicate(target.kind, labels=options.labels, fields=options.fields)
     found = store.all_stored(target.kind, target.namespace)
-    items = b",".join(stored.encoded for stored in found if matches is None or matches(stored.object))
+    write = target.spelling.write
+    items = b",".join(write(stored.encoded) for stored in found if matches is None or matches(stored.object))
     metadata = json.dumps({"resourceVersion": str(store.version)}).encode()
-    head = b'{"kind":"%bList","apiVersion":"%b"' % (target.kind.__name__.encode(), target.kind.API_VERSION.encode())
+    head = b'{"kind":"%bList","apiVersion":"%b"' % (target.kind.__name__.encode(), target.spelling.api_version.encode())
     return b'%b,"metadata":%b,"items":[%b]}' % (head, metadata, items)
 
 
 async def watch_objects(request: web.Request, store: Store, target: Target, options: ListOptions) -> web.StreamResponse:
     """Send what happens to the objects, until the client goes, reads too slowly or the time is up. Raises Refusal."""
     matches = predicate(target.kind, labels=options.labels, fields=options.fields)
-    watch = Watch(store, target.kind, namespace=target.namespace, matches=matches)
+    watch = Watch(store, target.kind, target.spelling, namespace=target.namespace, matches=matches)
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "application/json"})
     try:
         start = tuple(_initial_lines(store, watch, target, options))
@@ -62,9 +63,10 @@ def _initial_lines(store: Store, watch: Watch, target: Target, options: ListOpti
         return tuple(watch.lines_for(store.changes_since(target.kind, options.version)))
     store.check_version(options.version or 0)
     found = store.all_stored(target.kind, target.namespace)
-    lines = [event_line(EventType.ADDED, stored.encoded) for stored in found if watch.wants(stored.object)]
+    write = target.spelling.write
+    lines = [event_line(EventType.ADDED, write(stored.encoded)) for stored in found if watch.wants(stored.object)]
     if options.send_initial_events and options.bookmarks:
-        lines.append(bookmark_line(target.kind, store.version, initial_events_end=True))
+        lines.append(bookmark_line(target.kind, target.spelling, store.version, initial_events_end=True))
     return lines
 
 
@@ -78,4 +80,4 @@ async def _follow(watch: Watch, response: web.StreamResponse, options: ListOptio
         if lines := await watch.take(patience):
             await response.write(lines)
         elif options.bookmarks and not watch.overrun:
-            await response.write(bookmark_line(watch.kind, watch.version))
+            await response.write(bookmark_line(watch.kind, watch.spelling, watch.version))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from netlab.api.registry import kind_at
+from netlab.api.registry import BY_PLURAL, kind_at
+from netlab.api.spelling import Spelling, plain, spelling
 from netlab.api.statuses import bad_request, no_such_resource
 from netlab.model.objects import KubernetesObject
 
@@ -16,6 +17,7 @@ class Target:
     """The collection (`name` None), the object, or the subresource of an object that a URL names."""
 
     kind: type[KubernetesObject]
+    spelling: Spelling
     namespace: str | None = None
     name: str | None = None
     subresource: str = ""
@@ -35,13 +37,14 @@ def _target(api_version: str, steps: list[str]) -> Target:
     namespace = None
     if steps[0] == "namespaces" and len(steps) > 2 and steps[2] not in ("status", "finalize"):
         namespace, steps = steps[1], steps[2:]
-    kind = kind_at(api_version, steps[0])
+    other = spelling(api_version, steps[0])
+    kind = BY_PLURAL[steps[0]] if other else kind_at(api_version, steps[0])
     if kind is None or len(steps) > 3 or not all(steps) or (namespace is not None and not kind.NAMESPACED):
         raise no_such_resource()
     name = steps[1] if len(steps) > 1 else None
     if kind.NAMESPACED and name is not None and namespace is None:
         raise no_such_resource()
-    return Target(kind, namespace, name, steps[2] if len(steps) > 2 else "")
+    return Target(kind, other or plain(kind), namespace, name, steps[2] if len(steps) > 2 else "")
 
 
 @dataclass(frozen=True, slots=True)

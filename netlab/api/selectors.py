@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from netlab.api.statuses import bad_request
-from netlab.model.objects import KubernetesObject, Node, Pod, Service
+from netlab.model.objects import Event, KubernetesObject, Node, Pod, Service
 
 Predicate = Callable[[KubernetesObject], bool]
 """Whether an object is among those asked for."""
@@ -70,6 +70,23 @@ def _service_field(select: Callable[[Service], str | None]) -> Callable[[Kuberne
     return lambda value: (select(value) or "") if isinstance(value, Service) else ""
 
 
+def _event_field(select: Callable[[Event], str | None]) -> Callable[[KubernetesObject], str]:
+    return lambda value: (select(value) or "") if isinstance(value, Event) else ""
+
+
+def _reference_fields(name: str) -> dict[str, Callable[[KubernetesObject], str]]:
+    """What an Event is about, under the name that one of its two APIs has for it."""
+    return {
+        f"{name}.kind": _event_field(lambda event: event.involved_object.kind),
+        f"{name}.namespace": _event_field(lambda event: event.involved_object.namespace),
+        f"{name}.name": _event_field(lambda event: event.involved_object.name),
+        f"{name}.uid": _event_field(lambda event: event.involved_object.uid),
+        f"{name}.apiVersion": _event_field(lambda event: event.involved_object.api_version),
+        f"{name}.resourceVersion": _event_field(lambda event: event.involved_object.resource_version),
+        f"{name}.fieldPath": _event_field(lambda event: event.involved_object.field_path),
+    }
+
+
 def _unschedulable(value: KubernetesObject) -> str:
     return str(bool(isinstance(value, Node) and value.spec.unschedulable)).lower()
 
@@ -91,6 +108,15 @@ _FIELDS: dict[str, dict[str, Callable[[KubernetesObject], str]]] = {
         "spec.type": _service_field(lambda service: service.spec.type),
     },
     "nodes": {"spec.unschedulable": _unschedulable},
+    "events": {
+        **_reference_fields("involvedObject"),
+        **_reference_fields("regarding"),
+        "reason": _event_field(lambda event: event.reason),
+        "type": _event_field(lambda event: event.type),
+        "source": _event_field(lambda event: event.source.component or event.reporting_component),
+        "reportingComponent": _event_field(lambda event: event.reporting_component),
+        "reportingController": _event_field(lambda event: event.reporting_component),
+    },
 }
 """The fields that Kubernetes 1.36 lets a client select by."""
 

@@ -129,6 +129,10 @@ class Store:
         """The keys of all objects of a kind, oldest first."""
         return self._objects[kind.PLURAL].keys()
 
+    def count(self, kind: type[KubernetesObject]) -> int:
+        """How many objects of a kind there are."""
+        return len(self._objects[kind.PLURAL])
+
     def create(self, value: K) -> K:
         """Write a new object, with a uid and a creation time. Raises Refusal AlreadyExists."""
         if value.key in self._objects[value.PLURAL]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from netlab.api.encoding import encode
 from netlab.api.journal import EventType
 from netlab.api.selectors import Predicate
+from netlab.api.spelling import Spelling, plain
 from netlab.api.statuses import Refusal
 from netlab.api.store import Change, Store
 from netlab.model.objects import KubernetesObject
@@ -30,12 +31,14 @@ class Watch:
         self,
         store: Store,
         kind: type[KubernetesObject],
+        spelling: Spelling | None = None,
         *,
         namespace: str | None = None,
         matches: Predicate | None = None,
         limit: int = QUEUE_LIMIT,
     ) -> None:
         self.kind = kind
+        self.spelling = spelling or plain(kind)
         self.version = store.version
         """Up to where the client knows everything once the queue is empty."""
         self.overrun = False
@@ -85,22 +88,24 @@ class Watch:
         if self._namespace and change.object.metadata.namespace != self._namespace:
             return None
         if self._matches is None:
-            return event_line(change.type, change.encoded)
+            return self._written(change.type, change.encoded)
         before = change.previous is not None and self._matches(change.previous)
         after = change.type is not EventType.DELETED and self._matches(change.object)
-        return _transition_line(change, before=before, after=after)
+        return self._transition_line(change, before=before, after=after)
 
+    def _transition_line(self, change: Change, *, before: bool, after: bool) -> bytes | None:
+        """An object that begins to match is new to the client; one that ceases to is gone: as it was, new version."""
+        if after:
+            return self._written(EventType.MODIFIED if before else EventType.ADDED, change.encoded)
+        if not before:
+            return None
+        if change.type is EventType.DELETED or change.previous is None:
+            return self._written(EventType.DELETED, change.encoded)
+        metadata = change.previous.metadata.model_copy(update={"resource_version": str(change.version)})
+        return self._written(EventType.DELETED, encode(change.previous.model_copy(update={"metadata": metadata})))
 
-def _transition_line(change: Change, *, before: bool, after: bool) -> bytes | None:
-    """An object that begins to match is new to the client, and one that ceases to is gone: as it was, new version."""
-    if after:
-        return event_line(EventType.MODIFIED if before else EventType.ADDED, change.encoded)
-    if not before:
-        return None
-    if change.type is EventType.DELETED or change.previous is None:
-        return event_line(EventType.DELETED, change.encoded)
-    metadata = change.previous.metadata.model_copy(update={"resource_version": str(change.version)})
-    return event_line(EventType.DELETED, encode(change.previous.model_copy(update={"metadata": metadata})))
+    def _written(self, type_: EventType, encoded: bytes) -> bytes:
+        return event_line(type_, self.spelling.write(encoded))
 
 
 def event_line(type_: EventType, encoded: bytes) -> bytes:
@@ -108,11 +113,13 @@ def event_line(type_: EventType, encoded: bytes) -> bytes:
     return b'{"type":"%b","object":%b}\n' % (type_.encode(), encoded)
 
 
-def bookmark_line(kind: type[KubernetesObject], version: int, *, initial_events_end: bool = False) -> bytes:
+def bookmark_line(
+    kind: type[KubernetesObject], spelling: Spelling, version: int, *, initial_events_end: bool = False
+) -> bytes:
     """A line that tells a client how far it has come; with the annotation, that it has seen every object."""
     annotations = {"annotations": {INITIAL_EVENTS_END: "true"}} if initial_events_end else {}
     metadata = {"resourceVersion": str(version), **annotations}
-    bookmark = {"kind": kind.__name__, "apiVersion": kind.API_VERSION, "metadata": metadata}
+    bookmark = {"kind": kind.__name__, "apiVersion": spelling.api_version, "metadata": metadata}
     return event_line(EventType.BOOKMARK, json.dumps(bookmark, separators=(",", ":")).encode())
 
 

@@ -18,6 +18,7 @@ SHORT_NAMES = {
     "endpointslices": ("eps",),
     "namespaces": ("ns",),
     "deployments": ("deploy",),
+    "events": ("ev",),
     "topologies": ("topo",),
 }
 """As kubectl spells them, by plural; `topo` is netlab's own."""

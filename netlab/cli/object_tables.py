@@ -10,6 +10,7 @@ from netlab.model.objects import (
     ContainerStatus,
     Deployment,
     EndpointSlice,
+    Event,
     KubernetesObject,
     Namespace,
     Node,
@@ -127,6 +128,14 @@ def _deployment(value: Deployment) -> Row:
     return (value.metadata.name, ready, str(status.updated_replicas), str(status.available_replicas), _age(value))
 
 
+def _event(value: Event) -> Row:
+    last = value.last_timestamp or value.event_time or value.metadata.creation_timestamp
+    seen = age(last) if (value.count or 1) == 1 else f"{age(last)} (x{value.count})"
+    about = value.involved_object
+    subject = f"{(about.kind or '').lower()}/{about.name or ''}"
+    return (seen, value.type or "", value.reason or "", subject, " ".join((value.message or "").split()))
+
+
 def _topology(value: Topology) -> Row:
     network = value.spec.network
     nodes = ",".join(node.name for node in value.spec.nodes)
@@ -144,5 +153,6 @@ LAYOUTS: dict[type[KubernetesObject], tuple[Row, Callable[..., Row]]] = {
     Service: (("NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE", "SELECTOR"), _service),
     EndpointSlice: (("NAME", "ADDRESSTYPE", "PORTS", "ENDPOINTS", "AGE"), _slice),
     Deployment: (("NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"), _deployment),
+    Event: (("LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"), _event),
     Topology: (("NAME", "NODES", "PROXY", "FABRIC", "POD LINK", "AGE"), _topology),
 }

@@ -10,8 +10,6 @@ from netlab.load.tree import Cursor, Mapping, Scalar, Sequence
 from netlab.model.objects import KINDS, KubernetesObject
 from netlab.model.topology import Topology
 
-_KINDS: tuple[type[KubernetesObject], ...] = (Topology, *KINDS)
-CLASSES = {kind.__name__: kind for kind in _KINDS}
 INERT = frozenset(
     (
         "ConfigMap",
@@ -35,6 +33,8 @@ INERT = frozenset(
     )
 )
 """Kinds that a lab can do without: they say nothing about which packet goes where."""
+_KINDS: tuple[type[KubernetesObject], ...] = (Topology, *KINDS)
+CLASSES = {kind.__name__: kind for kind in _KINDS if kind.__name__ not in INERT}
 ABSENT = frozenset(
     (
         "StatefulSet",

@@ -338,10 +338,13 @@ class EndpointConditions(Part):
 
 
 class ObjectReference(Part):
+    api_version: str | None = None
     kind: str | None = None
     name: str | None = None
     namespace: str | None = None
     uid: str | None = None
+    resource_version: str | None = None
+    field_path: str | None = None
 
 
 class ForZone(Part):
@@ -419,5 +422,36 @@ class Deployment(KubernetesObject):
     status: DeploymentStatus = DeploymentStatus()
 
 
-KINDS: tuple[type[KubernetesObject], ...] = (Namespace, Node, Pod, Service, EndpointSlice, Deployment)
+# --- Event
+
+
+class EventSource(Part):
+    component: str | None = None
+    host: str | None = None
+
+
+class Event(KubernetesObject):
+    """Something that was noticed about an object. `count` times, the last time at `last_timestamp`.
+
+    Served as events.k8s.io/v1 too, under that API's field names: `regarding` is `involvedObject`, `note` is `message`.
+    """
+
+    PLURAL = "events"
+    api_version: Literal["v1"] = "v1"
+    kind: Literal["Event"] = "Event"
+    involved_object: ObjectReference = ObjectReference()
+    type: Literal["Normal", "Warning"] | None = None
+    reason: str | None = None
+    message: str | None = None
+    source: EventSource = EventSource()
+    count: int | None = None
+    first_timestamp: str | None = None
+    last_timestamp: str | None = None
+    event_time: str | None = None
+    action: str | None = None
+    reporting_component: str | None = None
+    reporting_instance: str | None = None
+
+
+KINDS: tuple[type[KubernetesObject], ...] = (Namespace, Node, Pod, Service, EndpointSlice, Deployment, Event)
 """Every kind that the API server of a lab knows."""

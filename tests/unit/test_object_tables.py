@@ -8,7 +8,17 @@ import pytest
 
 from netlab.cli.object_tables import LAYOUTS, age, table
 from netlab.cli.output import columns
-from netlab.model.objects import KINDS, Deployment, EndpointSlice, KubernetesObject, Namespace, Node, Pod, Service
+from netlab.model.objects import (
+    KINDS,
+    Deployment,
+    EndpointSlice,
+    Event,
+    KubernetesObject,
+    Namespace,
+    Node,
+    Pod,
+    Service,
+)
 from netlab.model.topology import Topology
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,6 +154,20 @@ def test_objects_of_several_namespaces_say_which_they_are_in() -> None:
 
 def test_a_namespace_is_active() -> None:
     assert shown(Namespace, {"metadata": {"name": "default"}})["STATUS"] == "Active"
+
+
+def test_an_event_shows_what_was_noticed_about_which_object_and_how_often() -> None:
+    event = {
+        "involvedObject": {"kind": "Service", "namespace": "default", "name": "web"},
+        "type": "Warning",
+        "reason": "BadPort",
+        "message": "it has\nnone",
+        "count": 3,
+        "lastTimestamp": "2026-01-01T00:00:00Z",
+    }
+    row = shown(Event, event)
+    assert row.pop("LAST SEEN").endswith("(x3)")
+    assert row == {"TYPE": "Warning", "REASON": "BadPort", "OBJECT": "service/web", "MESSAGE": "it has none"}
 
 
 def test_a_topology_shows_its_nodes_and_choices() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from random import Random
 from typing import TypeVar, cast
 
+from netlab.api.admission.causes import Causes
+from netlab.api.admission.events import check_event
 from netlab.api.admission.names import check_metadata
 from netlab.api.admission.places import Places
 from netlab.api.admission.pods import (
@@ -25,6 +27,7 @@ from netlab.model.objects import (
     Deployment,
     DeploymentStatus,
     EndpointSlice,
+    Event,
     KubernetesObject,
     Namespace,
     Node,
@@ -87,13 +90,11 @@ class Admission:
             case Deployment():
                 fresh = deployment_with_defaults(value).model_copy(update={"status": DeploymentStatus()})
                 return _with_generation(_checked(fresh, check_deployment(value)), 1)
-            case EndpointSlice():
-                return _checked(value, check_slice(value))
             case Topology():
                 return self._created_topology(value)
             case Node():
                 raise forbidden(Node, value.metadata.name, "a lab's nodes come from spec.nodes of its Topology")
-        return _checked(value, check_metadata(value))
+        return _checked(value, _plain_causes(value))
 
     def _created_topology(self, value: Topology) -> Topology:
         for present in self._store.list(Topology):
@@ -115,8 +116,6 @@ class Admission:
             case Deployment(), Deployment():
                 value = _checked(deployment_with_defaults(value), check_deployment(value, before))
                 return _next_generation(value, before, same=value.spec == before.spec)
-            case EndpointSlice(), EndpointSlice():
-                return _checked(value, check_slice(value, before))
             case Topology(), Topology():
                 causes = (*check_topology(value, before), *self._places.check_topology(value))
                 value = completed(_checked(value, causes), before)
@@ -124,7 +123,7 @@ class Admission:
             case Node(), Node():
                 pinned = {"pod_cidr": before.spec.pod_cidr, "pod_cidrs": before.spec.pod_cidrs}
                 value = value.model_copy(update={"spec": value.spec.model_copy(update=pinned)})
-        return _checked(value, check_metadata(value))
+        return _checked(value, _plain_causes(value, before))
 
     def update_status(self, value: K) -> K:
         """An object whose status alone is another, as it is to be stored. Raises Refusal."""
@@ -163,6 +162,16 @@ def _checked(value: K, causes: Iterable[Cause]) -> K:
     if found:
         raise invalid(type(value), value.metadata.name, found)
     return value
+
+
+def _plain_causes(value: KubernetesObject, before: KubernetesObject | None = None) -> Causes:
+    """The causes against an object of a kind that is stored as it comes."""
+    match value:
+        case EndpointSlice():
+            return check_slice(value, before if isinstance(before, EndpointSlice) else None)
+        case Event():
+            return check_event(value)
+    return check_metadata(value)
 
 
 def _with_generation(value: K, generation: int) -> K:
