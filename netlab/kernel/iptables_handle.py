@@ -15,10 +15,10 @@ from functools import cache
 from types import TracebackType
 
 from netlab.errors import KernelError, MissingCapability
+from netlab.kernel.iptables_answers import HERE
 from netlab.kernel.iptables_library import iptc, libiptc
 from netlab.model.rules import Family
 
-HERE = "this network namespace"
 LIBRARIES = {Family.IPV4: ("ip4tc", "iptc"), Family.IPV6: ("ip6tc", "ip6tc")}
 
 

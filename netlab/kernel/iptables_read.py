@@ -1,6 +1,6 @@
-"""What the legacy tables of the current network namespace hold, everybody's rules, with their counters.
+"""What the tables of the current network namespace hold, everybody's rules, with their counters.
 
-Read as iptables-legacy-save prints it, which has a word for every extension there is.
+Read as iptables-save prints it, which has a word for every extension there is.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import subprocess
 from dataclasses import dataclass
 
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel.iptables_handle import HERE
-from netlab.model.rules import Family, Rule
+from netlab.kernel.iptables import in_use
+from netlab.kernel.iptables_answers import HERE
+from netlab.model.rules import Backend, Family, Rule
 from netlab.proxy.rule_reader import read_rule
 from netlab.proxy.save_reader import words_of
 
-PROGRAMS = {Family.IPV4: "iptables-legacy-save", Family.IPV6: "ip6tables-legacy-save"}
+PROGRAMS = {
+    Backend.LEGACY: {Family.IPV4: "iptables-legacy-save", Family.IPV6: "ip6tables-legacy-save"},
+    Backend.NFT: {Family.IPV4: "iptables-nft-save", Family.IPV6: "ip6tables-nft-save"},
+}
 SYSTEM_PATH = "/usr/sbin:/sbin"
 """Where Debian has the program; an ordinary user's PATH lacks these."""
 _COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) ?(.*)")
@@ -55,14 +59,15 @@ class SeenTable:
         return sum(len(chain.rules) for chain in self.chains)
 
 
-def read(family: Family, name: str) -> SeenTable:
+def read(family: Family, name: str, *, backend: Backend | None = None) -> SeenTable:
     """The table `name`; options that `Rule` cannot say are in `Rule.extra`. Some 25 us a rule.
 
-    MissingCapability: iptables-legacy-save is not installed. KernelError: it failed.
+    Without `backend` from where this kernel keeps rules. MissingCapability: iptables-legacy-save (or -nft-save) is not
+    installed. KernelError: it failed.
     """
     policies: dict[str, str | None] = {}
     lines: dict[str, list[tuple[int, int, str]]] = {}
-    for line in _save(family, name).splitlines():
+    for line in _save(family, name, backend or in_use(family, name)).splitlines():
         if chain := _CHAIN.fullmatch(line):
             policies[chain[1]] = None if chain[2] == "-" else chain[2]
             lines[chain[1]] = []
@@ -82,11 +87,12 @@ def _rules(lines: list[tuple[int, int, str]], chains: set[str]) -> tuple[Counted
     )
 
 
-def _save(family: Family, name: str) -> str:
-    program = shutil.which(PROGRAMS[family], path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+def _save(family: Family, name: str, backend: Backend) -> str:
+    called = PROGRAMS[backend][family]
+    program = shutil.which(called, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
     if program is None:
-        raise MissingCapability(f"{PROGRAMS[family]} is not installed", "install the package iptables")
+        raise MissingCapability(f"{called} is not installed", "install the package iptables")
     done = subprocess.run([program, "-c", "-t", name], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise KernelError(f"{PROGRAMS[family]} -c -t {name}", HERE, 0, done.stderr.strip())
+        raise KernelError(f"{called} -c -t {name}", HERE, 0, done.stderr.strip())
     return done.stdout

@@ -9,22 +9,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from netlab.errors import KernelError
-from netlab.kernel.iptables_handle import HERE
+from netlab.kernel.iptables_answers import RuleRefused
 from netlab.kernel.iptables_stamper import Stamper, stamper
 from netlab.model.rules import Chain, Family, Hook, Rule, TablePatch
 
 UNFIT = (ValueError, IndexError, struct.error)
 """What stamping raises for a value that does not fit its place."""
-
-
-class RuleRefused(KernelError):
-    """A rule that this kernel or libxtables does not take. Nothing was changed."""
-
-    def __init__(self, *, table: str, chain: str, rule: Rule, number: int, detail: str = "") -> None:
-        super().__init__(f"write a rule of {table} {chain}", HERE, number, detail or str(rule))
-        self.table = table
-        self.chain = chain
-        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)

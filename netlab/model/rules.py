@@ -26,6 +26,13 @@ class Family(StrEnum):
     __hash__ = str.__hash__  # not that of the name, by a call into Python: they are parts of many keys
 
 
+class Backend(StrEnum):
+    """Where a kernel keeps iptables' rules: in the tables of iptables-legacy, or in nftables' (iptables-nft)."""
+
+    LEGACY = "legacy"
+    NFT = "nft"
+
+
 class Protocol(StrEnum):
     """A transport protocol, as iptables spells it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -13,11 +13,13 @@ from socket import AF_INET, SOCK_DGRAM, socket
 import pytest
 from proxy_objects import CASES, documents, tables
 
+from netlab.errors import KernelError
 from netlab.kernel import iptables
 from netlab.kernel.iptables_handle import OpenTable
 from netlab.kernel.iptables_read import read
 from netlab.kernel.namespaces import Namespaces
 from netlab.model.rules import (
+    Backend,
     Chain,
     ChainEdit,
     Conntrack,
@@ -42,41 +44,55 @@ from netlab.proxy.save_text import save_text
 
 pytestmark = pytest.mark.root
 PREFIX = "nlipt"
-COMMANDS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
-Enter = Callable[[str], None]
 
 
-@pytest.fixture
-def enter() -> Iterator[Enter]:
-    """Goes into an empty namespace of that name, made where it is missing; all of them go at the end."""
-    made: list[str] = []
+class Kernel:
+    """The tables of one backend, written by netlab and looked at with iptables' own programs."""
+
+    def __init__(self, backend: Backend, namespaces: Namespaces) -> None:
+        self.backend = backend
+        self.made: list[str] = []
+        self._namespaces = namespaces
+
+    def enter(self, name: str) -> None:
+        """Go into an empty namespace of that name, made where it is missing."""
+        if f"{PREFIX}.{name}" not in self.made:
+            self.made.append(f"{PREFIX}.{name}")
+            self._namespaces.create(self.made[-1])
+        self._namespaces.enter(f"{PREFIX}.{name}")
+
+    def command(self, family: Family = Family.IPV4) -> str:
+        return f"{'iptables' if family is Family.IPV4 else 'ip6tables'}-{self.backend}"
+
+    def run(self, *arguments: str) -> None:
+        """`iptables ...` of this backend."""
+        run(self.command(), *arguments)
+
+    def apply(self, table: Table) -> iptables.Applied:
+        return iptables.apply(table, backend=self.backend)
+
+    def saved(self, family: Family = Family.IPV4, *, table: str = "") -> list[str]:
+        """What iptables-save prints in this namespace, without dates and counters."""
+        text = run(f"{self.command(family)}-save", *(["-t", table] if table else []))
+        return [re.sub(r"\[\d+:\d+\]", "", line) for line in text.splitlines() if not line.startswith("#")]
+
+    def rules_of(self, chain: str, *, table: str = "nat") -> list[str]:
+        return [line for line in self.saved(table=table) if line.startswith(f"-A {chain} ")]
+
+
+@pytest.fixture(params=list(Backend))
+def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
     with Namespaces() as namespaces:
-
-        def go(name: str) -> None:
-            if f"{PREFIX}.{name}" not in made:
-                made.append(f"{PREFIX}.{name}")
-                namespaces.create(made[-1])
-            namespaces.enter(f"{PREFIX}.{name}")
-
+        found = Kernel(request.param, namespaces)
         try:
-            yield go
+            yield found
         finally:
-            for name in made:
+            for name in found.made:
                 namespaces.delete(name)
 
 
 def run(*command: str, text: str | None = None) -> str:
     return subprocess.run(command, input=text, check=True, capture_output=True, text=True).stdout
-
-
-def saved(family: Family = Family.IPV4, *, table: str = "") -> list[str]:
-    """What iptables-legacy-save prints in this namespace, without dates and counters."""
-    text = run(f"{COMMANDS[family]}-save", *(["-t", table] if table else []))
-    return [re.sub(r"\[\d+:\d+\]", "", line) for line in text.splitlines() if not line.startswith("#")]
-
-
-def rules_of(chain: str, *, table: str = "nat") -> list[str]:
-    return [line for line in saved(table=table) if line.startswith(f"-A {chain} ")]
 
 
 def every_option(family: Family) -> tuple[Rule, ...]:
@@ -114,115 +130,119 @@ def table_of(*rules: Rule, family: Family = Family.IPV4, name: str = "nat") -> T
 
 
 @pytest.mark.parametrize("family", list(Family))
-def test_every_option_is_written_as_iptables_restore_writes_it(family: Family, enter: Enter) -> None:
+def test_every_option_is_written_as_iptables_restore_writes_it(family: Family, kernel: Kernel) -> None:
     table = table_of(*every_option(family), family=family)
-    enter("ours")
-    iptables.apply(table)
-    ours = saved(family)
+    kernel.enter("ours")
+    kernel.apply(table)
+    ours = kernel.saved(family)
 
-    enter("theirs")
-    run(f"{COMMANDS[family]}-restore", text=save_text([table]))
+    kernel.enter("theirs")
+    run(f"{kernel.command(family)}-restore", text=save_text([table]))
 
-    assert ours == saved(family)
+    assert ours == kernel.saved(family)
 
 
 @pytest.mark.parametrize("family", list(Family))
-def test_what_was_written_is_read_back_as_the_same_values(family: Family, enter: Enter) -> None:
+def test_what_was_written_is_read_back_as_the_same_values(family: Family, kernel: Kernel) -> None:
     rules = every_option(family)
-    enter("ours")
+    kernel.enter("ours")
 
-    iptables.apply(table_of(*rules, family=family))
+    kernel.apply(table_of(*rules, family=family))
 
-    seen = next(chain for chain in read(family, "nat").chains if chain.name == "ALL")
+    seen = next(chain for chain in read(family, "nat", backend=kernel.backend).chains if chain.name == "ALL")
     assert [found.rule for found in seen.rules] == list(rules)
 
 
 @pytest.mark.parametrize("family", list(Family))
-def test_rules_for_postrouting_and_filter_are_written_too(family: Family, enter: Enter) -> None:
+def test_rules_for_postrouting_and_filter_are_written_too(family: Family, kernel: Kernel) -> None:
     masquerading = (Rule(target=Masquerade(random_fully=True)), Rule(target=Masquerade(random_fully=False)))
     nat = Table(family, "nat", (Chain("MASQ", masquerading),), (Hook("POSTROUTING", Rule(target=Jump("MASQ"))),))
     refusing = (Rule(target=Reject()), Rule(comment="silence", target=Verdict.DROP))
     filter_ = Table(family, "filter", (Chain("NO", refusing),), (Hook("FORWARD", Rule(target=Jump("NO"))),))
-    enter("ours")
+    kernel.enter("ours")
     for table in (nat, filter_):
-        iptables.apply(table)
-    ours = saved(family)
+        kernel.apply(table)
+    ours = kernel.saved(family)
 
-    enter("theirs")
-    run(f"{COMMANDS[family]}-restore", text=save_text([nat, filter_]))
+    kernel.enter("theirs")
+    run(f"{kernel.command(family)}-restore", text=save_text([nat, filter_]))
 
-    assert sorted(ours) == sorted(saved(family))
+    assert sorted(ours) == sorted(kernel.saved(family))
 
 
 @pytest.mark.parametrize("case", sorted(path for path in CASES.iterdir() if path.is_dir()), ids=lambda path: path.name)
-def test_the_tables_of_a_reference_case_are_written_as_iptables_restore_writes_them(case: Path, enter: Enter) -> None:
+def test_the_tables_of_a_reference_case_are_written_as_iptables_restore_writes_them(case: Path, kernel: Kernel) -> None:
     wanted = tables(*documents(CASES / "node1.yaml"), *documents(case / "manifest.yaml"))
-    enter("ours")
+    kernel.enter("ours")
     for table in wanted:
-        iptables.apply(table)
-    ours = saved()
+        kernel.apply(table)
+    ours = kernel.saved()
 
-    enter("theirs")
-    run("iptables-legacy-restore", text=save_text(wanted))
+    kernel.enter("theirs")
+    run(f"{kernel.command()}-restore", text=save_text(wanted))
 
-    assert sorted(ours) == sorted(saved())
+    assert sorted(ours) == sorted(kernel.saved())
 
 
-def test_a_table_that_is_there_already_is_not_written_again_and_keeps_its_counters(enter: Enter) -> None:
-    enter("ours")
+def test_a_table_that_is_there_already_is_not_written_again_and_keeps_its_counters(kernel: Kernel) -> None:
+    kernel.enter("ours")
     run("ip", "link", "set", "lo", "up")
     table = Table(Family.IPV4, "filter", (Chain("PASS", (Rule(),)),), (Hook("OUTPUT", Rule(target=Jump("PASS"))),))
-    assert iptables.apply(table).changed
+    assert kernel.apply(table).changed
     with socket(AF_INET, SOCK_DGRAM) as sender:
         sender.sendto(b"counted", ("127.0.0.1", 9))
 
-    assert not iptables.apply(table).changed
+    assert not kernel.apply(table).changed
 
-    assert [chain.rules[0].packets for chain in read(Family.IPV4, "filter").chains if chain.name == "PASS"] != [0]
+    assert [
+        chain.rules[0].packets
+        for chain in read(Family.IPV4, "filter", backend=kernel.backend).chains
+        if chain.name == "PASS"
+    ] != [0]
 
 
-def test_hooks_go_to_the_top_in_order_once_and_other_rules_stay(enter: Enter) -> None:
-    enter("ours")
-    run("iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-m", "limit", "-j", "ACCEPT")
-    run("iptables-legacy", "-t", "nat", "-N", "FOREIGN")
-    run("iptables-legacy", "-t", "nat", "-A", "FOREIGN", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "8080")
+def test_hooks_go_to_the_top_in_order_once_and_other_rules_stay(kernel: Kernel) -> None:
+    kernel.enter("ours")
+    kernel.run("-t", "nat", "-A", "PREROUTING", "-m", "limit", "-j", "ACCEPT")
+    kernel.run("-t", "nat", "-N", "FOREIGN")
+    kernel.run("-t", "nat", "-A", "FOREIGN", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "8080")
     hooks = tuple(Hook("PREROUTING", Rule(comment=text, target=Jump("EMPTY"))) for text in ("first", "second"))
     table = Table(Family.IPV4, "nat", (Chain("EMPTY"),), hooks)
 
-    iptables.apply(table)
-    iptables.apply(replace(table, chains=(Chain("EMPTY", (Rule(comment="new"),)),)))
+    kernel.apply(table)
+    kernel.apply(replace(table, chains=(Chain("EMPTY", (Rule(comment="new"),)),)))
 
-    texts = [re.sub(r".*(first|second|limit).*", r"\1", line) for line in rules_of("PREROUTING")]
+    texts = [re.sub(r".*(first|second|limit).*", r"\1", line) for line in kernel.rules_of("PREROUTING")]
     assert texts == ["second", "first", "limit"]
-    assert rules_of("FOREIGN") == ["-A FOREIGN -p tcp -j REDIRECT --to-ports 8080"]
+    assert kernel.rules_of("FOREIGN") == ["-A FOREIGN -p tcp -j REDIRECT --to-ports 8080"]
 
 
-def test_a_chain_that_is_no_longer_wanted_goes_unless_somebody_else_jumps_to_it(enter: Enter) -> None:
-    enter("ours")
+def test_a_chain_that_is_no_longer_wanted_goes_unless_somebody_else_jumps_to_it(kernel: Kernel) -> None:
+    kernel.enter("ours")
     chains = tuple(Chain(f"KUBE-SVC-{name}", (Rule(target=Jump("EMPTY")),)) for name in "ABC")
     table = Table(Family.IPV4, "nat", (Chain("EMPTY"), *chains), owned=("KUBE-SVC-",))
-    iptables.apply(table)
-    run("iptables-legacy", "-t", "nat", "-N", "KUBE-OTHER")
-    run("iptables-legacy", "-t", "nat", "-A", "OUTPUT", "-j", "KUBE-SVC-B")
+    kernel.apply(table)
+    kernel.run("-t", "nat", "-N", "KUBE-OTHER")
+    kernel.run("-t", "nat", "-A", "OUTPUT", "-j", "KUBE-SVC-B")
 
-    done = iptables.apply(replace(table, chains=(Chain("EMPTY"), chains[2])))
+    done = kernel.apply(replace(table, chains=(Chain("EMPTY"), chains[2])))
 
     assert done.kept == ("KUBE-SVC-B",)
-    names = [line.split()[0] for line in saved(table="nat") if line.startswith(":KUBE")]
+    names = [line.split()[0] for line in kernel.saved(table="nat") if line.startswith(":KUBE")]
     assert names == [":KUBE-OTHER", ":KUBE-SVC-B", ":KUBE-SVC-C"]
-    assert not rules_of("KUBE-SVC-B")
+    assert not kernel.rules_of("KUBE-SVC-B")
 
 
-def test_remove_takes_away_what_apply_wrote_and_nothing_else(enter: Enter) -> None:
-    enter("ours")
-    run("iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-p", "udp", "-j", "ACCEPT")
-    before = saved(table="nat")
+def test_remove_takes_away_what_apply_wrote_and_nothing_else(kernel: Kernel) -> None:
+    kernel.enter("ours")
+    kernel.run("-t", "nat", "-A", "PREROUTING", "-p", "udp", "-j", "ACCEPT")
+    before = kernel.saved(table="nat")
     for table in (tables := (table_with_hooks(), replace(table_with_hooks(), chains=(Chain("KUBE-SERVICES"),)))):
-        iptables.apply(table)
+        kernel.apply(table)
 
-    iptables.remove(tables[1])
+    iptables.remove(tables[1], backend=kernel.backend)
 
-    assert saved(table="nat") == before
+    assert kernel.saved(table="nat") == before
 
 
 def table_with_hooks() -> Table:
@@ -233,10 +253,10 @@ def table_with_hooks() -> Table:
     return Table(Family.IPV4, "nat", (services, Chain("KUBE-SVC-A")), hooks, ("KUBE-SVC-",))
 
 
-def test_a_patch_changes_what_it_names_and_leaves_the_rest(enter: Enter) -> None:
-    enter("ours")
-    iptables.apply(table_with_hooks())
-    run("iptables-legacy", "-t", "nat", "-A", "KUBE-SERVICES", "-m", "limit", "-j", "RETURN")
+def test_a_patch_changes_what_it_names_and_leaves_the_rest(kernel: Kernel) -> None:
+    kernel.enter("ours")
+    kernel.apply(table_with_hooks())
+    kernel.run("-t", "nat", "-A", "KUBE-SERVICES", "-m", "limit", "-j", "RETURN")
     to = {name: Rule(comment=name, target=Jump(f"KUBE-SVC-{name}")) for name in "BC"}
     patch = TablePatch(
         Family.IPV4,
@@ -246,28 +266,30 @@ def test_a_patch_changes_what_it_names_and_leaves_the_rest(enter: Enter) -> None
         removed=("KUBE-SVC-A",),
     )
 
-    iptables.apply_patch(patch)
+    iptables.apply_patch(patch, backend=kernel.backend)
 
-    assert rules_of("KUBE-SERVICES") == [
+    assert kernel.rules_of("KUBE-SERVICES") == [
         "-A KUBE-SERVICES -m comment --comment B -j KUBE-SVC-B",
         "-A KUBE-SERVICES -m comment --comment C -j KUBE-SVC-C",
         "-A KUBE-SERVICES -m limit --limit 3/hour -j RETURN",
     ]
-    assert rules_of("KUBE-SVC-B") == ["-A KUBE-SVC-B -m comment --comment C -j KUBE-SVC-C"]
-    assert not any("KUBE-SVC-A" in line for line in saved(table="nat"))
+    assert kernel.rules_of("KUBE-SVC-B") == ["-A KUBE-SVC-B -m comment --comment C -j KUBE-SVC-C"]
+    assert not any("KUBE-SVC-A" in line for line in kernel.saved(table="nat"))
 
 
-def test_a_patch_for_a_table_that_was_flushed_says_so_and_changes_nothing(enter: Enter) -> None:
-    enter("ours")
-    iptables.apply(table_with_hooks())
-    run("iptables-legacy", "-t", "nat", "-F")
-    before = saved(table="nat")
+def test_a_patch_for_a_table_that_was_flushed_says_so_and_changes_nothing(kernel: Kernel) -> None:
+    kernel.enter("ours")
+    kernel.apply(table_with_hooks())
+    kernel.run("-t", "nat", "-F")
+    before = kernel.saved(table="nat")
     gone = ChainEdit("KUBE-SERVICES", removed=(Rule(target=Jump("KUBE-SVC-A")),))
 
     with pytest.raises(iptables.OutOfStep):
-        iptables.apply_patch(TablePatch(Family.IPV4, "nat", chains=(Chain("KUBE-SVC-Z"),), edits=(gone,)))
+        iptables.apply_patch(
+            TablePatch(Family.IPV4, "nat", chains=(Chain("KUBE-SVC-Z"),), edits=(gone,)), backend=kernel.backend
+        )
 
-    assert saved(table="nat") == before
+    assert kernel.saved(table="nat") == before
 
 
 TCP = Protocol.TCP
@@ -287,43 +309,44 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED.keys())
-def test_a_refused_rule_is_named_and_nothing_changes(bad: Rule, enter: Enter) -> None:
-    enter("ours")
+def test_a_refused_rule_is_named_and_nothing_changes(bad: Rule, kernel: Kernel) -> None:
+    kernel.enter("ours")
     good = table_with_hooks()
-    iptables.apply(good)
-    before = saved()
+    kernel.apply(good)
+    before = kernel.saved()
     wrong = Chain("KUBE-SERVICES", (Rule(comment="one"), bad, Rule(comment="three")))
 
     with pytest.raises(iptables.RuleRefused) as caught:
-        iptables.apply(replace(good, chains=(wrong, Chain("KUBE-SVC-A"))))
+        kernel.apply(replace(good, chains=(wrong, Chain("KUBE-SVC-A"))))
 
     assert (caught.value.chain, caught.value.rule) == ("KUBE-SERVICES", bad)
-    assert saved() == before
+    assert kernel.saved() == before
 
 
-def test_a_table_that_somebody_changed_after_it_was_opened_is_not_overwritten(enter: Enter) -> None:
-    enter("ours")
+@pytest.mark.parametrize("kernel", [Backend.LEGACY], indirect=True)
+def test_a_table_that_somebody_changed_after_it_was_opened_is_not_overwritten(kernel: Kernel) -> None:
+    kernel.enter("ours")
     with OpenTable(Family.IPV4, "nat") as late:
-        run("iptables-legacy", "-t", "nat", "-A", "OUTPUT", "-j", "ACCEPT")
+        kernel.run("-t", "nat", "-A", "OUTPUT", "-j", "ACCEPT")
         late.create_chain("LATE")
 
-        with pytest.raises(iptables.KernelError) as caught:
+        with pytest.raises(KernelError) as caught:
             late.commit()
 
     assert "Resource temporarily unavailable" in str(caught.value)
-    assert rules_of("OUTPUT") == ["-A OUTPUT -j ACCEPT"]
+    assert kernel.rules_of("OUTPUT") == ["-A OUTPUT -j ACCEPT"]
 
 
-def test_what_is_applied_between_the_changes_of_somebody_else_loses_none_of_them(enter: Enter) -> None:
-    enter("ours")
+def test_what_is_applied_between_the_changes_of_somebody_else_loses_none_of_them(kernel: Kernel) -> None:
+    kernel.enter("ours")
     table = table_with_hooks()
     for number in range(20):
         other = subprocess.Popen(
-            ["iptables-legacy", "-w", "-t", "nat", "-A", "OUTPUT", "-p", "udp", "--dport", str(1 + number)]
+            [kernel.command(), "-w", "-t", "nat", "-A", "OUTPUT", "-p", "udp", "--dport", str(1 + number)]
         )
-        iptables.apply(replace(table, chains=(*table.chains, Chain("EXTRA", (Rule(comment=str(number)),)))))
+        kernel.apply(replace(table, chains=(*table.chains, Chain("EXTRA", (Rule(comment=str(number)),)))))
         assert other.wait(timeout=10) == 0
 
-        assert rules_of("EXTRA") == [f"-A EXTRA -m comment --comment {number}"]
+        assert kernel.rules_of("EXTRA") == [f"-A EXTRA -m comment --comment {number}"]
 
-    assert len([line for line in rules_of("OUTPUT") if "--dport" in line]) == 20
+    assert len([line for line in kernel.rules_of("OUTPUT") if "--dport" in line]) == 20

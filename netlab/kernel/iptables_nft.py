@@ -1,0 +1,243 @@
+"""iptables-nft: the same rules where a kernel has nftables alone, written by iptables-nft-restore.
+
+That program is slow in a way of its own: with --noflush its time grows with the square of the chains it is told of,
+without it (the whole table anew, other people's rules too) in proportion. So up to two thousand chains are written
+beside what is there, which touches nothing else; more are written as the whole table, sorted, with other people's rules
+read first: what somebody else changes in the second between is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from netlab.errors import KernelError, MissingCapability
+from netlab.kernel.iptables_answers import HERE, Applied, OutOfStep
+from netlab.kernel.iptables_nft_memory import UNKNOWN, Held, remember, remembered
+from netlab.kernel.iptables_nft_text import Script, listed, program, saved
+from netlab.kernel.iptables_values import check
+from netlab.kernel.nft_chains import chain_names, generation
+from netlab.model.rules import Chain, Family, Hook, Rule, Table, TablePatch
+from netlab.proxy.rule_reader import read_rule
+from netlab.proxy.save_reader import words_of
+from netlab.proxy.save_text import BUILT_IN
+
+FEW_CHAINS = 2000
+"""Writing as many beside what is there takes as long as writing the whole table."""
+READ_AT_MOST = 3000
+"""Chains of ours that are read to be compared; with more, writing them anew is faster."""
+
+
+def require_table(family: Family, name: str) -> None:
+    """Raise MissingCapability where there is no nftables here or no iptables-nft-restore, with the remedy."""
+    if name not in BUILT_IN:
+        raise MissingCapability(f"table {name} of iptables-nft", "none: netlab writes nat, filter and mangle")
+    program(family, "-restore")
+    try:
+        generation()
+    except KernelError as error:
+        raise MissingCapability("this kernel has no nftables", "use a kernel with CONFIG_NF_TABLES") from error
+
+
+def apply(table: Table) -> Applied:
+    """See `netlab.kernel.iptables.apply`. What is not known and too much to read is written anew, counters with it."""
+    hooked = (Chain(hook.chain, (hook.rule,)) for hook in table.hooks)
+    check(table.family, table.name, (*table.chains, *hooked))
+    before = generation()
+    held = remembered(table.family, table.name) or _read(table)
+    wanted = {chain.name for chain in table.chains}
+    different = [chain for chain in table.chains if held.chains.get(chain.name) != hash(chain.rules)]
+    gone = [name for name in held.chains if name not in wanted and _is_owned(name, table)]
+    missing = [hook for hook in table.hooks if hook not in held.hooks]
+    if not (different or gone or missing):
+        return Applied(changed=False)
+    theirs = _theirs(table) if gone or len(different) > FEW_CHAINS else {}
+    kept = _jumped_to(gone, theirs)
+    if len(different) + len(gone) > FEW_CHAINS:
+        _write_whole(table, theirs, hooks=missing, kept=kept)
+    else:
+        _write_beside(table, different, gone=gone, kept=kept, hooks=missing)
+    chains = {chain.name: hash(chain.rules) for chain in table.chains} | dict.fromkeys(kept, hash(()))
+    remember(table.family, table.name, Held(chains, frozenset(table.hooks)), before=before)
+    changed = bool(different or missing or set(gone) - kept or any(held.chains[name] != hash(()) for name in kept))
+    return Applied(changed, len(different), tuple(sorted(kept)))
+
+
+def apply_patch(patch: TablePatch) -> Applied:
+    """See `netlab.kernel.iptables.apply_patch`."""
+    before, held = generation(), remembered(patch.family, patch.name)
+    script = Script(patch.family, patch.name)
+    for name in sorted((*(chain.name for chain in patch.chains), *patch.removed)):
+        script.declare(name)
+    for chain in patch.chains:
+        script.append(chain)
+    for edit in patch.edits:
+        for rule in edit.removed:
+            script.delete(edit.chain, rule)
+        for position, rule in enumerate(edit.added, 1):
+            script.insert(edit.chain, rule, position)
+    for name in patch.removed:
+        script.remove(name)
+    edited = (Chain(edit.chain, edit.added) for edit in patch.edits)
+    try:
+        check(patch.family, patch.name, (*patch.chains, *edited))
+        _require_chains(patch)
+        script.run(whole=False)
+    except KernelError as error:
+        raise OutOfStep(patch, error) from error
+    if held is not None:
+        remember(patch.family, patch.name, held.after(patch), before=before)
+    return Applied(changed=True, written=len(patch.chains))
+
+
+def remove(table: Table) -> Applied:
+    """See `netlab.kernel.iptables.remove`."""
+    before, ours, theirs = generation(), _ours(table), _theirs(table)
+    hooks = [
+        Hook(chain, line.rule)
+        for chain, lines in theirs.items()
+        for line in lines
+        if Hook(chain, line.rule) in table.hooks
+    ]
+    if not ours and not hooks:
+        return Applied(changed=False)
+    for hook in set(hooks):
+        theirs[hook.chain] = [line for line in theirs[hook.chain] if line.rule != hook.rule]
+    kept = _jumped_to(ours, theirs)
+    if len(ours) > FEW_CHAINS:
+        _write_whole(Table(table.family, table.name), theirs, kept=kept)
+    else:
+        _write_beside(table, (), gone=ours, kept=kept, unhooked=hooks)
+    remember(table.family, table.name, Held(dict.fromkeys(kept, hash(()))), before=before)
+    return Applied(changed=True, kept=tuple(sorted(kept)))
+
+
+# --- what is there
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of somebody else's chain: the policy, the name, or a rule; `text` with its counters."""
+
+    rule: Rule
+    text: str
+
+
+def _is_owned(name: str, table: Table) -> bool:
+    return bool(table.owned) and name.startswith(table.owned)
+
+
+def _ours(table: Table) -> list[str]:
+    names = {chain.name for chain in table.chains}
+    present = chain_names(table.family, table.name)
+    return [name for name in present if name in names or _is_owned(name, table)]
+
+
+def _read(table: Table) -> Held:
+    """What the kernel holds of ours, as far as it is worth reading."""
+    ours, present = _ours(table), set(chain_names(table.family, table.name))
+    hooked = {hook.chain for hook in table.hooks} & present
+    found = {Hook(chain, line.rule) for chain in hooked for line in _lines(table, chain, chains=present)}
+    hooks = frozenset(hook for hook in table.hooks if hook in found)
+    if len(ours) > READ_AT_MOST or not ours:
+        return Held(dict.fromkeys(ours, UNKNOWN), hooks)
+    rules: dict[str, list[Rule]] = {name: [] for name in ours}
+    for line in saved(table.family, table.name):
+        if line.startswith("-A ") and (words := words_of(line))[1] in rules:
+            rules[words[1]].append(read_rule(words[2:], chains=present))
+    return Held({name: hash(tuple(rules[name])) for name in ours}, hooks)
+
+
+def _theirs(table: Table) -> dict[str, list[_Line]]:
+    """Every chain that is not ours, the built-in ones among them."""
+    ours, names = set(_ours(table)), chain_names(table.family, table.name)
+    return {name: _lines(table, name, chains=set(names)) for name in names if name not in ours}
+
+
+def _lines(table: Table, chain: str, *, chains: Collection[str]) -> list[_Line]:
+    return [
+        _Line(read_rule(_uncounted(words_of(text)[2:]), chains=chains), text)
+        for text in listed(table.family, table.name, chain)
+    ]
+
+
+def _uncounted(words: list[str]) -> list[str]:
+    """Without `-c packets bytes`."""
+    at = words.index("-c") if "-c" in words else len(words)
+    return words[:at] + words[at + 3 :]
+
+
+def _jumped_to(names: Iterable[str], theirs: dict[str, list[_Line]]) -> set[str]:
+    """Those of our chains that other people's rules lead to: the target is a line's last word."""
+    targets = {line.text.rsplit(" ", 1)[-1] for lines in theirs.values() for line in lines}
+    return targets & set(names)
+
+
+def _require_chains(patch: TablePatch) -> None:
+    """A chain that is declared would be made, and so a patch done that has nothing to start from."""
+    present = set(chain_names(patch.family, patch.name))
+    for name in (*patch.removed, *(edit.chain for edit in patch.edits)):
+        if name not in present:
+            raise KernelError(f"find chain {name} of table {patch.name} ({patch.family})", HERE, 0)
+
+
+# --- writing
+
+
+def _write_beside(
+    table: Table,
+    chains: Iterable[Chain],
+    *,
+    gone: Iterable[str],
+    kept: Collection[str],
+    hooks: Iterable[Hook] = (),
+    unhooked: Iterable[Hook] = (),
+) -> None:
+    """Fill these chains anew, delete those that are gone but not kept, change hooks; all else stays."""
+    script = Script(table.family, table.name)
+    for name in sorted((*(chain.name for chain in chains), *gone)):
+        script.declare(name)
+    for chain in sorted(chains, key=_name):
+        script.append(chain)
+    for hook in hooks:
+        script.insert(hook.chain, hook.rule, 1)
+    for hook in unhooked:
+        script.delete(hook.chain, hook.rule)
+    for name in gone:
+        if name not in kept:
+            script.remove(name)
+    script.run(whole=False)
+
+
+def _write_whole(
+    table: Table, theirs: dict[str, list[_Line]], *, kept: Iterable[str], hooks: Iterable[Hook] = ()
+) -> None:
+    """The table from nothing: the built-in chains, our chains and theirs, in the order of their names."""
+    script, ours = Script(table.family, table.name), sorted(table.chains, key=_name)
+    built_in = BUILT_IN[table.name]
+    for name in built_in:
+        script.declare(name, policy=_policy(theirs.get(name)))
+    for name in sorted({*(chain.name for chain in ours), *kept, *theirs} - set(built_in)):
+        script.declare(name)
+    for name in built_in:
+        for hook in reversed([hook for hook in hooks if hook.chain == name]):
+            script.append(Chain(name, (hook.rule,)))
+    for lines in theirs.values():
+        for line in lines:
+            if line.text.startswith("-A "):
+                script.repeat(line.text)
+    for chain in ours:
+        script.append(chain)
+    script.run(whole=True)
+
+
+def _policy(lines: list[_Line] | None) -> str:
+    """`DROP [packets:bytes]` out of `-P INPUT DROP -c packets bytes`."""
+    if not lines:
+        return "ACCEPT [0:0]"
+    _, _, policy, _, packets, octets = lines[0].text.split()
+    return f"{policy} [{packets}:{octets}]"
+
+
+def _name(chain: Chain) -> str:
+    return chain.name
