@@ -93,6 +93,10 @@ def test_commands_and_files_are_found_where_they_are_shown() -> None:
     assert "docs/packet.md" in links(ROOT / "README.md")
 
 
+def test_every_command_has_its_place_in_the_readme() -> None:
+    assert typer.main.get_command(app).commands.keys() <= {arguments(one)[0] for one in commands(ROOT / "README.md")}
+
+
 def test_a_command_that_is_wrong_is_not_understood() -> None:
     probe = typer.main.get_command(app).commands["probe"]
     with pytest.raises(Exception, match="No such option: --cuont"):
