@@ -440,6 +440,7 @@ def test_a_headless_service_has_slices_with_the_label_that_hides_them_from_proxi
 @pytest.mark.parametrize(
     ("wish", "hints"),
     [
+        ("PreferClose", {"forZones": [{"name": "a"}]}),
         ("PreferSameZone", {"forZones": [{"name": "a"}]}),
         ("PreferSameNode", {"forZones": [{"name": "a"}], "forNodes": [{"name": "node1"}]}),
     ],
@@ -453,6 +454,52 @@ def test_a_wish_for_near_endpoints_becomes_hints_on_ready_endpoints(wish: str, h
         found = slices(cluster)[0].endpoints[0].hints
         assert found is not None
         assert found.model_dump(by_alias=True, mode="json", exclude_unset=True) == hints
+
+
+def test_a_wish_taken_back_or_an_endpoint_that_ends_leaves_no_hint() -> None:
+    with a_cluster() as cluster:
+        cluster.create(a_service(trafficDistribution="PreferSameNode"))
+        for name in ("a", "b"):
+            cluster.create(a_pod(name, labels=WEB, nodeName="node1"))
+        set_ready(cluster, "a", "b")
+        cluster.delete(Pod, "a", grace_seconds=30)
+        found = {e.conditions.terminating: e.hints is not None for e in slices(cluster)[0].endpoints}
+        assert found == {True: False, False: True}
+        cluster.patch(cluster.store.get(Service, "web"), {"spec": {"trafficDistribution": None}})
+        assert [endpoint.hints for endpoint in slices(cluster)[0].endpoints] == [None, None]
+
+
+def test_a_node_without_a_zone_gives_hints_for_the_node_alone_and_a_zone_that_it_gets_is_added() -> None:
+    def hints(cluster: Cluster, service: str) -> dict[str, Any] | None:
+        found = slices(cluster, service)[0].endpoints[0].hints
+        return found.model_dump(by_alias=True, mode="json", exclude_defaults=True) if found else None
+
+    with a_cluster() as cluster:
+        for wish in ("PreferSameNode", "PreferSameZone"):
+            cluster.create(a_service(wish.lower(), selector=WEB, trafficDistribution=wish))
+        cluster.create(a_pod("a", labels=WEB, nodeName="node2"))
+        set_ready(cluster, "a")
+        assert hints(cluster, "prefersamenode") == {"forNodes": [{"name": "node2"}]}
+        assert hints(cluster, "prefersamezone") is None
+        zone = {"metadata": {"labels": {"topology.kubernetes.io/zone": "b"}}}
+        cluster.patch(cluster.store.get(Node, "node2"), zone)
+        assert hints(cluster, "prefersamenode") == {"forZones": [{"name": "b"}], "forNodes": [{"name": "node2"}]}
+        assert hints(cluster, "prefersamezone") == {"forZones": [{"name": "b"}]}
+
+
+@pytest.mark.parametrize("patch", [{"selector": None}, {"type": "ExternalName", "externalName": "example.com"}])
+def test_the_slices_of_a_service_that_ceases_to_select_stay_as_they_were(patch: dict[str, Any]) -> None:
+    with a_cluster() as cluster:
+        cluster.create(a_service())
+        cluster.create(a_pod("a", labels=WEB))
+        before = slices(cluster)
+        cluster.patch(cluster.store.get(Service, "web"), {"spec": patch})
+        cluster.create(a_pod("b", labels=WEB))
+        assert slices(cluster) == before
+        assert [len(each.endpoints) for each in before] == [1]
+        back = {"selector": WEB, "type": "ClusterIP", "externalName": None}
+        cluster.patch(cluster.store.get(Service, "web"), {"spec": back})
+        assert [len(each.endpoints) for each in slices(cluster)] == [2]
 
 
 def test_a_slice_has_at_most_100_endpoints_and_one_change_writes_one_slice() -> None:

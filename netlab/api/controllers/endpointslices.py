@@ -89,11 +89,10 @@ class EndpointSliceController:
             self._writing = False
 
     def _write(self, service: Service) -> None:
-        existing = self._existing(service)
         if not service.spec.selector or service.spec.type is ServiceType.EXTERNAL_NAME:
-            for each in existing:
-                self._store.delete(EndpointSlice, each.metadata.name, each.metadata.namespace)
+            # As in Kubernetes: slices that were made while there was a selector stay as they are.
             return
+        existing = self._existing(service)
         wanted = self._wanted(service)
         by_group: dict[Group, list[EndpointSlice]] = {group: [] for group in wanted}
         for each in existing:
