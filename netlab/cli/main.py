@@ -11,6 +11,7 @@ from typer.completion import get_completion_inspect_parameters
 
 from netlab.cli.app import app
 from netlab.cli.failures import last_resort, report, wants_json
+from netlab.cli.output import complete_streams
 from netlab.errors import InvalidInput, NetlabError, Problem
 
 COMPLETE = "_NETLAB_COMPLETE"
@@ -19,6 +20,7 @@ COMPLETE = "_NETLAB_COMPLETE"
 
 def main() -> None:
     """Run the command line that this process was started with."""
+    complete_streams()
     sys.excepthook = last_resort
     sys.exit(run(sys.argv[1:]))
 

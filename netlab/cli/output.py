@@ -19,6 +19,20 @@ KILLED_BY_SIGPIPE = 141
 """How a shell spells that a filter's reader went away first."""
 
 
+def complete_streams() -> None:
+    """Put /dev/null in the place of each standard stream that the caller has closed (`<&-`, some daemons).
+
+    Else the next file to be opened gets that stream's number: a lock, or a socket that a command then reads from.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 def write(text: str) -> None:
     """Print a result. A reader that went away (`| head`) ends the command without a word."""
     try:
