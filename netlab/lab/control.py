@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
-from netlab.lab.terminal import Terminal, forwarding_signals
+from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
 from netlab.model.journey import CheckResult, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
@@ -50,17 +51,19 @@ def run(paths: LabPaths, where: Place, argv: list[str]) -> int:
         env=_environment(),
         terminal=terminal is not None,
     )
-    with connected(paths) as connection:
-        messages.send(connection, request, () if terminal else (0, 1, 2))
+    with connected(paths) as connection, contextlib.ExitStack() as forwarding:
+        with holding_signals():  # from the moment that there is a command, every signal is the command's
+            messages.send(connection, request, () if terminal else (0, 1, 2))
+            forwarding.enter_context(
+                forwarding_signals(lambda number: messages.send(connection, messages.Signal(number=number)))
+            )
         started, files = _reply(connection)
         if not isinstance(started, messages.Started):
             raise TypeError(f"the lab process answered {started.say} to exec")
         if terminal is not None:
             terminal.attend(files[0])
-        with forwarding_signals(lambda number: messages.send(connection, messages.Signal(number=number))):
-            if terminal is not None:
-                terminal.copy_until_hangup(connection)
-            return _exit_status(connection)
+            terminal.copy_until_hangup(connection)
+        return _exit_status(connection)
 
 
 def _environment() -> dict[str, str]:

@@ -137,8 +137,10 @@ class LabProcess:
     def _signal(self, connection: socket.socket, number: int) -> None:
         pid = self._connections[connection]
         if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, number)
+            for kill in (os.killpg, os.kill):  # the command has a process group a moment after its start only
+                with contextlib.suppress(ProcessLookupError):
+                    kill(pid, number)
+                    return
 
     def _set_agent(self, request: messages.SetAgent) -> None:
         program = self._agents(request.agent, request.node)

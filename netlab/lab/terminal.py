@@ -19,6 +19,16 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signa
 
 
 @contextlib.contextmanager
+def holding_signals() -> Iterator[None]:
+    """While inside, signals that would be forwarded wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def forwarding_signals(forward: Callable[[int], None]) -> Iterator[None]:
     """While inside, signals sent to this process go to the command in the lab instead."""
 
