@@ -20,8 +20,8 @@ import leaks
 TOPOLOGIES = Path(__file__).parents[1] / "topologies"
 NETLAB = str(Path(sys.executable).with_name("netlab"))
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PREFIX = "nljny"
-"""What the names of these tests' labs start with."""
+PREFIX = f"nljny{os.getpid()}"
+"""What the names of this run's labs start with: another run on the same machine has others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,9 @@ class Lab:
         return set(summary["pods"])
 
     def rules(self, node: str) -> str:
-        """The NAT rules of a node, as iptables-save prints them, without counters."""
+        """The NAT rules of a node, as iptables-save prints them, without counters, sorted."""
         saved = self.ok("exec", f"node/{node}", "--", "iptables-save", "-t", "nat")
-        return re.sub(r"^#.*\n|\[\d+:\d+\]", "", saved, flags=re.MULTILINE)
+        return "\n".join(sorted(re.sub(r"^#.*\n|\[\d+:\d+\]", "", saved, flags=re.MULTILINE).splitlines()))
 
     def processes(self) -> dict[str, int]:
         """The living processes that have the lab's lock open, by the names that ps(1) shows."""
