@@ -163,6 +163,8 @@ class SyncClient:
             while chunk := response.read1(CHUNK):
                 for line in buffer.feed(chunk):
                     yield read_event(kind, line)
+        except http.client.HTTPException as error:
+            raise _cut_short(error) from error
         finally:
             connection.close()
 
@@ -175,9 +177,16 @@ class SyncClient:
             self._connection.request(method, path, body=body, headers={"Content-Type": kind})
             response = self._connection.getresponse()
             return check_answer(response.status, response.read())
-        except (OSError, http.client.HTTPException):
+        except OSError:
             self._connection.close()
             raise
+        except http.client.HTTPException as error:
+            self._connection.close()
+            raise _cut_short(error) from error
+
+
+def _cut_short(error: http.client.HTTPException) -> ConnectionResetError:
+    return ConnectionResetError(f"the lab's API server ended in the middle of an answer ({type(error).__name__})")
 
 
 def apply_patch(wanted: dict[str, Json], live: dict[str, Json]) -> dict[str, Json]:

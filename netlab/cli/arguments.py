@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from netlab.errors import InvalidInput, Problem
+from netlab.cli.mistakes import wrong
 from netlab.model.names import Place
 from netlab.model.objects import KINDS, KubernetesObject
 from netlab.model.targets import Target
@@ -22,11 +22,6 @@ SHORT_NAMES = {
     "topologies": ("topo",),
 }
 """As kubectl spells them, by plural; `topo` is netlab's own."""
-
-
-def wrong(message: str, suggestion: str = "") -> InvalidInput:
-    """A mistake in an argument."""
-    return InvalidInput([Problem("", 0, 0, "", message, suggestion)])
 
 
 def place(text: str) -> Place:

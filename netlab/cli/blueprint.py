@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlab.api.simulate import Snapshot, simulate
-from netlab.cli.arguments import wrong
+from netlab.cli.mistakes import wrong
 from netlab.dns.addon import with_cluster_dns
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node

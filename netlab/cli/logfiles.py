@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from netlab.api.sync_client import SyncClient
-from netlab.cli.arguments import wrong
+from netlab.cli.mistakes import wrong
 from netlab.errors import NotFound
 from netlab.model.names import Place, PlaceKind
 from netlab.model.objects import Pod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netlab.cli.mistakes import wrong
 from netlab.cli.options import Format, Lab, Namespace, Output
 from netlab.cli.output import Json, emit, say, write
 
@@ -105,7 +106,7 @@ def delete(
     elif kind is not None and "/" in kind:
         doomed = [(*arguments.kind_and_name(kind), namespace)]
     else:
-        raise arguments.wrong("nothing is named", "netlab delete KIND NAME, or netlab delete -f FILE")
+        raise wrong("nothing is named", "netlab delete KIND NAME, or netlab delete -f FILE")
     with _client(lab) as client:
         for class_, name, place in doomed:
             client.delete(class_, name, namespace=place)
@@ -124,7 +125,7 @@ def scale(
 
     class_, name = arguments.kind_and_name(what)
     if class_ is not Deployment:
-        raise arguments.wrong(f"a {class_.__name__} has no replicas", "a Deployment has: deployment/NAME")
+        raise wrong(f"a {class_.__name__} has no replicas", "a Deployment has: deployment/NAME")
     with _client(lab) as client:
         client.patch(class_, name, {"spec": {"replicas": replicas}}, namespace=namespace)
     write(f"deployment/{name} scaled to {replicas}\n")
@@ -138,7 +139,6 @@ def _client(lab: str | None) -> SyncClient:
 
 
 def _read(file: Path | None, namespace: str) -> tuple[KubernetesObject, ...]:
-    from netlab.cli.arguments import wrong  # noqa: PLC0415
     from netlab.cli.documents import read_manifest  # noqa: PLC0415
 
     if file is None:
