@@ -22,6 +22,7 @@ def check_addresses(topology: Cursor, documents: Documents, ranges: Ranges) -> N
     _check_shares(topology, ranges.of("podCIDRs"))
     services = documents.of("Service")
     _check_cluster_ips(services, ranges)
+    _warn_load_balancers(services, topology.get("spec", "network", "loadBalancerCIDRs"), ranges)
     _check_node_ports(services, topology.get("spec", "network", "nodePortRange"))
 
 
@@ -117,6 +118,23 @@ def _check_cluster_ip(cursor: Cursor, address: IPAddress, ranges: tuple[Written,
         edge = "first" if address == home.range[0] else "last"
         if edge == "first" or address.version == 4:
             cursor.error(f"{address} is the {edge} address of {home.title}, which no Service can have")
+
+
+def _warn_load_balancers(services: tuple[Document, ...], pool: Cursor, ranges: Ranges) -> None:
+    """Tell of load balancers that will wait for an address, as Kubernetes lets them do."""
+    taken: dict[IPAddress, str] = {}
+    for service in services:
+        spec = service.cursor.get("spec")
+        if spec.get("type").text != "LoadBalancer" or spec.get("loadBalancerClass").present:
+            continue
+        wish = spec.get("loadBalancerIP")
+        if not pool.items():
+            message = f"{service.title} gets no address: the lab has no range for load balancers"
+            spec.get("type").warn(message, "write spec.network.loadBalancerCIDRs: [172.18.255.0/28], for instance")
+        elif (address := _address(wish)) and within(address, ranges.of("loadBalancerCIDRs")) is None:
+            wish.warn(f"{address} is not in {_titles(ranges.of('loadBalancerCIDRs'))}: nobody will give it out")
+        elif address and taken.setdefault(address, service.title) != service.title:
+            wish.warn(f"{address} goes to {taken[address]}, which asks for it too")
 
 
 def _check_families(spec: Cursor, ranges: Ranges) -> None:

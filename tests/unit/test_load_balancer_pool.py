@@ -59,6 +59,37 @@ def test_a_lab_may_be_without_a_pool() -> None:
     assert a_lab("[]").spec.network.load_balancer_cidrs == ()
 
 
+@pytest.mark.parametrize(
+    ("pool", "specs", "warnings"),
+    [
+        pytest.param("[]", [""], ["Service s0 gets no address: the lab has no range for load balancers"], id="no pool"),
+        pytest.param("[172.18.255.0/28]", ["", "loadBalancerIP: 172.18.255.3"], [], id="a pool"),
+        pytest.param(
+            "[172.18.255.0/28]",
+            ["loadBalancerIP: 192.0.2.1"],
+            ["192.0.2.1 is not in the load balancer range 172.18.255.0/28: nobody will give it out"],
+            id="an address outside the pool",
+        ),
+        pytest.param(
+            "[172.18.255.0/28]",
+            ["loadBalancerIP: 172.18.255.3", "loadBalancerIP: 172.18.255.3"],
+            ["172.18.255.3 goes to Service s0, which asks for it too"],
+            id="one address for two",
+        ),
+        pytest.param("[]", ["loadBalancerClass: example.com/mine"], [], id="somebody else's"),
+    ],
+)
+def test_a_load_balancer_that_will_wait_for_an_address_is_warned_of(
+    pool: str, specs: list[str], warnings: list[str]
+) -> None:
+    topology = f"spec: {{network: {{loadBalancerCIDRs: {pool}}}}}"
+    text = f"apiVersion: netlab/v1\nkind: Topology\nmetadata: {{name: lab}}\n{topology}\n"
+    for number, spec in enumerate(specs):
+        text += f"---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{number}}}\n"
+        text += f"spec: {{type: LoadBalancer, ports: [{{port: 80}}]{spec and ', '}{spec}}}\n"
+    assert [problem.message for problem in parse_lab(text, file="lab").warnings] == warnings
+
+
 def test_an_external_reaches_the_pool_by_the_first_node_of_the_file_whatever_order_the_nodes_come_in() -> None:
     topology = complete(a_lab("[172.18.255.0/28, 'fd00:172:18:ff::/120']", DUAL_STACK))
     for order in (("node1", "node2"), ("node2", "node1")):
