@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import select
+import signal
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -17,6 +20,9 @@ from netlab.proxy.save_text import REJECT_WITH
 
 Options = tuple[tuple[str, str], ...]
 INTERFACE_SIZE = 16
+PATIENCE_SECONDS = 20.0
+"""A hundred times what the largest set of shapes takes."""
+READ_BYTES = 1 << 16
 INVERTED_IN_INTERFACE = 0x01
 """IPT_INV_VIA_IN and IP6T_INV_VIA_IN of <linux/netfilter_ipv4/ip_tables.h> and its IPv6 twin."""
 
@@ -40,15 +46,54 @@ def compile_rules(rules: Sequence[Rule], family: Family) -> list[Build]:
     if child == 0:
         _answer(rules, family, writing)
     os.close(writing)
-    with open(reading, "rb") as answers:
-        answer = answers.read()
-    _, status = os.waitpid(child, 0)
+    try:
+        answer = _answer_of(child, reading)
+    finally:
+        os.close(reading)
+        _, status = os.waitpid(child, 0)
     if not answer:
         raise _refused(f"libxtables ended its process with status {os.waitstatus_to_exitcode(status)}")
     builds: list[Build] | str = pickle.loads(answer)
     if isinstance(builds, str):
         raise _refused(builds)
     return builds
+
+
+def _answer_of(child: int, reading: int) -> bytes:
+    """All that the child writes until it ends; KernelError (ETIMEDOUT) where it does not, and it is ended.
+
+    The end of the pipe is not waited for: a process that was forked meanwhile for something else keeps it open too,
+    perhaps for ever.
+    """
+    os.set_blocking(reading, False)
+    answer, deadline = bytearray(), time.monotonic() + PATIENCE_SECONDS
+    ended = os.pidfd_open(child)
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            ready = _ready(reading, ended, seconds=left)
+            while part := _part(reading):
+                answer += part
+            if ended in ready:
+                return bytes(answer)
+        signal.pidfd_send_signal(ended, signal.SIGKILL)
+        raise KernelError("compile rules", "libxtables", errno.ETIMEDOUT)
+    finally:
+        os.close(ended)
+
+
+def _ready(*descriptors: int, seconds: float) -> set[int]:
+    polling = select.poll()
+    for descriptor in descriptors:
+        polling.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in polling.poll(1000 * seconds)}
+
+
+def _part(reading: int) -> bytes:
+    """What is there to read now."""
+    try:
+        return os.read(reading, READ_BYTES)
+    except BlockingIOError:
+        return b""
 
 
 def _answer(rules: Sequence[Rule], family: Family, writing: int) -> NoReturn:

@@ -17,7 +17,7 @@ from netlab.proxy.save_text import rule_text
 PROGRAMS = {Family.IPV4: "iptables-nft", Family.IPV6: "ip6tables-nft"}
 SYSTEM_PATH = "/usr/sbin:/sbin"
 """Where Debian has the programs; an ordinary user's PATH lacks these."""
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 120.0
 """Ten times what the largest table takes: whoever waits longer waits for nothing."""
 _LINE = re.compile(r"line:? (\d+)")
 _MISSING = re.compile(r"Chain '(.+)' does not exist")

@@ -5,6 +5,7 @@ Read as iptables-save prints it, which has a word for every extension there is.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ PROGRAMS = {
     Backend.LEGACY: {Family.IPV4: "iptables-legacy-save", Family.IPV6: "ip6tables-legacy-save"},
     Backend.NFT: {Family.IPV4: "iptables-nft-save", Family.IPV6: "ip6tables-nft-save"},
 }
+PATIENCE_SECONDS = 120.0
+"""Ten times what the largest table takes."""
 SYSTEM_PATH = "/usr/sbin:/sbin"
 """Where Debian has the program; an ordinary user's PATH lacks these."""
 _COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) ?(.*)")
@@ -92,7 +95,11 @@ def _save(family: Family, name: str, backend: Backend) -> str:
     program = shutil.which(called, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
     if program is None:
         raise MissingCapability(f"{called} is not installed", "install the package iptables")
-    done = subprocess.run([program, "-c", "-t", name], capture_output=True, text=True, check=False)
+    command = [program, "-c", "-t", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise KernelError(f"{called} -c -t {name}", HERE, errno.ETIMEDOUT) from error
     if done.returncode:
         raise KernelError(f"{called} -c -t {name}", HERE, 0, done.stderr.strip())
     return done.stdout

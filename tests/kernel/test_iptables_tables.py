@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from proxy_objects import CASES, documents, tables
 
 from netlab.errors import KernelError
 from netlab.kernel import iptables
+from netlab.kernel.iptables_compile import _answer_of
 from netlab.kernel.iptables_handle import OpenTable
 from netlab.kernel.iptables_read import read
 from netlab.kernel.namespaces import Namespaces
@@ -350,3 +352,18 @@ def test_what_is_applied_between_the_changes_of_somebody_else_loses_none_of_them
         assert kernel.rules_of("EXTRA") == [f"-A EXTRA -m comment --comment {number}"]
 
     assert len([line for line in kernel.rules_of("OUTPUT") if "--dport" in line]) == 20
+
+
+def test_a_pipe_that_somebody_else_keeps_open_delays_no_rule() -> None:
+    """A process that forks while rules are compiled takes the pipe along: its end says nothing."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, b"answer")
+        os._exit(0)
+    try:
+        assert _answer_of(child, reading) == b"answer"  # although `writing` is open here
+    finally:
+        os.waitpid(child, 0)
+        os.close(reading)
+        os.close(writing)
