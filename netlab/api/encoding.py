@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netlab.api.statuses import Cause, Refusal, bad_request, invalid
-from netlab.model.objects import KubernetesObject, Part
+from netlab.model.objects import KubernetesObject, Part, Service
 
 K = TypeVar("K", bound=KubernetesObject)
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -43,8 +43,9 @@ def as_json(value: KubernetesObject) -> dict[str, Json]:
 
 def decode(kind: type[K], body: bytes) -> K:
     """The object in `body`. Raises Refusal: 400 for what is not JSON or of wrong type, 422 for a bad value."""
-    if _UNUSUAL.search(body):
-        body = json.dumps(without_nulls(parse(body))).encode()
+    if _UNUSUAL.search(body) or (kind is Service and _ZERO.search(body)):
+        parsed = without_nulls(parse(body))
+        body = json.dumps(_without_zeros(parsed) if kind is Service else parsed).encode()
     try:
         return kind.model_validate_json(body, strict=True)
     except ValidationError as error:
@@ -70,6 +71,32 @@ DEPTH_LIMIT = 100
 """Levels of lists and objects inside one another: more than any Kubernetes object has, fewer than Python's stack."""
 _UNUSUAL = re.compile(rb"null|NaN|Infinity|[0-9][eE]\+?[0-9]{3}")
 """What pydantic would read otherwise than Kubernetes does: nulls, and numbers that JSON does not have."""
+
+
+_ZERO = re.compile(rb':\s*(?:0\s*[,}]|"")')
+_SERVICE_SPEC_ZEROS = frozenset(
+    ("type", "clusterIP", "sessionAffinity", "loadBalancerIP", "externalName", "externalTrafficPolicy")
+)
+_SERVICE_PORT_ZEROS = frozenset(("name", "protocol", "targetPort", "nodePort"))
+
+
+def _without_zeros(service: Json) -> Json:
+    """A Service without those zeros and empty texts that mean, as in Kubernetes' own Go, that nothing was said."""
+    spec = service.get("spec") if isinstance(service, dict) else None
+    if not isinstance(service, dict) or not isinstance(spec, dict):
+        return service
+    said = _said(spec, _SERVICE_SPEC_ZEROS | {"healthCheckNodePort"})
+    if isinstance(ports := said.get("ports"), list):
+        said["ports"] = [_said(port, _SERVICE_PORT_ZEROS) if isinstance(port, dict) else port for port in ports]
+    return service | {"spec": said}
+
+
+def _said(part: dict[str, Json], zeros: frozenset[str]) -> dict[str, Json]:
+    return {name: value for name, value in part.items() if name not in zeros or not _is_zero(value)}
+
+
+def _is_zero(value: Json) -> bool:
+    return value == "" or (type(value) is int and value == 0)
 
 
 def _check_depth(parsed: Json) -> None:

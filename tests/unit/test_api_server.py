@@ -281,13 +281,13 @@ def test_a_name_can_be_left_to_the_server(client: SyncClient) -> None:
         (
             "POST",
             SERVICES,
-            '{"metadata":{"name":"web"},"spec":{"type":"clusterip","ports":[{"port":70000,"targetPort":0}]}}',
+            '{"metadata":{"name":"web"},"spec":{"type":"clusterip","ports":[{"port":70000,"targetPort":-1}]}}',
             422,
             "Invalid",
             'Service "web" is invalid: [spec.type: Unsupported value: "clusterip": supported values: "ClusterIP", '
             '"ExternalName", "LoadBalancer", "NodePort", spec.ports[0].port: Invalid value: 70000: must be between '
             "1 and 65535, inclusive, "
-            "spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive]",
+            "spec.ports[0].targetPort: Invalid value: -1: must be between 1 and 65535, inclusive]",
         ),
         (
             "POST",

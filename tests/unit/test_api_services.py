@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from netlab.api.cluster import Cluster
+from netlab.api.encoding import decode
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
 from netlab.model.objects import Namespace, ObjectMeta, Service
@@ -69,6 +71,23 @@ def test_fields_that_netlab_does_not_know_survive() -> None:
     with a_cluster() as cluster:
         created = cluster.create(a_service(loadBalancerThing={"deep": [1, {"x": None}]}))
     assert created.spec.model_extra == {"loadBalancerThing": {"deep": [1, {"x": None}]}}
+
+
+def test_zeros_and_empty_texts_mean_that_nothing_was_said_as_manifests_from_templates_have_them() -> None:
+    port = {"name": "", "port": 80, "protocol": "", "targetPort": 0, "nodePort": 0}
+    spec = {"type": "", "clusterIP": "", "sessionAffinity": "", "externalTrafficPolicy": "", "healthCheckNodePort": 0}
+    body = {"metadata": {"name": "web"}, "spec": {**spec, "loadBalancerIP": "", "externalName": "", "ports": [port]}}
+    with a_cluster() as cluster:
+        created = cluster.create(decode(Service, json.dumps(body).encode())).spec
+        plain = cluster.create(a_service("plain")).spec
+        apart = {"cluster_ip": None, "cluster_ips": ()}
+        assert created.model_copy(update=apart) == plain.model_copy(update=apart)
+
+
+def test_a_port_of_zero_and_a_false_are_no_such_nothing() -> None:
+    for port in ({"port": 0}, {"port": 80, "name": "", "nodePort": False}):
+        with pytest.raises(Refusal):
+            decode(Service, json.dumps({"metadata": {"name": "web"}, "spec": {"ports": [port]}}).encode())
 
 
 def test_a_client_ip_affinity_lasts_three_hours_unless_said_otherwise() -> None:
