@@ -60,6 +60,7 @@ class ApiClient:
         return self._opened
 
     async def __aenter__(self) -> ApiClient:
+        self._opened = self._opened or open_session(self._access)
         return self
 
     async def __aexit__(

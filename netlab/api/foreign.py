@@ -18,6 +18,7 @@ from netlab.api.events import WatchEvent
 from netlab.api.journal import EventType
 from netlab.api.statuses import Refusal, Status, refusal_of
 from netlab.model.objects import KubernetesObject, ObjectMeta
+from netlab.proxy.complaints import Complaint
 
 K = TypeVar("K", bound=KubernetesObject)
 NAME_LIMIT = 253
@@ -44,8 +45,12 @@ class Malformed(Generic[K]):
         bare = self.kind.model_construct(api_version=self.kind.API_VERSION, kind=name, metadata=self.metadata)
         return cast("K", bare)
 
+    def complaint(self) -> Complaint:
+        """As proxies tell of objects that they cannot serve."""
+        return Complaint(self.kind.__name__, self.key, self.path or "the object", self.message)
+
     def __str__(self) -> str:
-        return f"{self.kind.__name__} {self.key}: {self.path or 'the object'}: {self.message}"
+        return str(self.complaint())
 
 
 class Garbage(Exception):

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netlab.cli import proxy_flags as flags
-from netlab.cli.arguments import wrong
+from netlab.cli.mistakes import wrong
 from netlab.cli.options import Format, Output
 from netlab.cli.output import emit, say, write
 from netlab.cli.proxy_flags import RuleFlags
+from netlab.cli.proxy_process_flags import AgentFlags
 
 if TYPE_CHECKING:
+    from netlab.agents.kube_proxy import AgentOptions
+    from netlab.model.access import ServerAccess
     from netlab.model.status import ProxyResult
     from netlab.proxy.config import ProxyConfig
 
@@ -88,17 +91,52 @@ def proxy(
     config = rules.config()
     if [server, kubeconfig, file].count(None) != 2:
         raise wrong(f"say where the objects are, in one way: {SOURCES}")
-    if file is not None and flags.boolean("--once", once):
-        _say_result(_file_once(config, file), output)
-        return
+    options = AgentFlags(
+        sync_period=iptables_sync_period,
+        min_sync_period=iptables_min_sync_period,
+        metrics=metrics_bind_address,
+        healthz=healthz_bind_address,
+    ).options()
+    if flags.boolean("--once", once):
+        _say_result(_once(config, server=server, kubeconfig=kubeconfig, file=file), output)
+    else:
+        _stay(config, options, server=server, kubeconfig=kubeconfig, file=file)
 
 
-def _file_once(config: ProxyConfig, file: Path) -> ProxyResult:
+def _once(config: ProxyConfig, *, server: str | None, kubeconfig: Path | None, file: Path | None) -> ProxyResult:
     from netlab.agents.kube_proxy.once import once  # noqa: PLC0415
+    from netlab.agents.kube_proxy.process import once_from  # noqa: PLC0415
     from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
 
+    if file is None:
+        return once_from(_access(server, kubeconfig), config)
     given = read_proxy_objects(file, node=config.node_name)
     return once(config, given.objects, given.refused)
+
+
+def _stay(
+    config: ProxyConfig, options: AgentOptions, *, server: str | None, kubeconfig: Path | None, file: Path | None
+) -> None:
+    from netlab.agents.kube_proxy.process import serve, serve_objects  # noqa: PLC0415
+    from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
+
+    if file is None:
+        serve(_access(server, kubeconfig), config, options)
+    else:
+        given = read_proxy_objects(file, node=config.node_name)
+        serve_objects(given.objects, given.refused, config, options)
+
+
+def _access(server: str | None, kubeconfig: Path | None) -> ServerAccess:
+    from netlab.load.kubeconfig import load_kubeconfig  # noqa: PLC0415
+    from netlab.model.access import ServerAccess  # noqa: PLC0415
+
+    if kubeconfig is not None:
+        return load_kubeconfig(kubeconfig)
+    try:
+        return ServerAccess.at(server or "")
+    except ValueError as error:
+        raise wrong(f"--server: {error}") from error
 
 
 def _clean_up(rules: RuleFlags) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand
 
-from netlab.cli.arguments import wrong
+from netlab.cli.mistakes import wrong
 from netlab.errors import MissingCapability
 from netlab.model.rules import IPNetwork
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
@@ -24,9 +24,6 @@ _TRUE, _FALSE = (
     frozenset({"1", "t", "T", "TRUE", "true", "True"}),
     frozenset({"0", "f", "F", "FALSE", "false", "False"}),
 )
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-_DURATION = re.compile(rf"({_PART.pattern})+|0")
 
 
 class GoFlags(TyperCommand):
@@ -139,13 +136,6 @@ def boolean(flag: str, text: str) -> bool:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     raise wrong(f"{flag}: {text!r} is neither true nor false")
-
-
-def duration(flag: str, text: str) -> float:
-    """Seconds, as Go's time.ParseDuration reads `1m30s`. InvalidInput."""
-    if not _DURATION.fullmatch(text):
-        raise wrong(f"{flag}: {text!r} is no duration", "for instance 30s, 500ms or 1m30s")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 def _cluster_cidrs(text: str) -> tuple[IPNetwork, ...]:

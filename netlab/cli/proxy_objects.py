@@ -34,12 +34,7 @@ def read_proxy_objects(path: Path, *, node: str) -> ProxyObjects:
     objects = tuple(each for each in found if not isinstance(each, Malformed))
     if not any(isinstance(each, Node) and each.metadata.name == node for each in objects):
         say(f"warning: {path} has no Node {node}: its zone, addresses and Pod ranges are not known")
-    return ProxyObjects(objects, tuple(complaint(each) for each in found if isinstance(each, Malformed)))
-
-
-def complaint(malformed: Malformed[KubernetesObject]) -> Complaint:
-    """What is said of an object that cannot be read."""
-    return Complaint(malformed.kind.__name__, malformed.key, malformed.path, malformed.message)
+    return ProxyObjects(objects, tuple(each.complaint() for each in found if isinstance(each, Malformed)))
 
 
 def _placed(document: PlainDocument) -> PlainDocument:

@@ -23,7 +23,18 @@ def lab_status(status: LabStatus) -> str:
     if status.services:
         services = [_service(service) for service in status.services]
         parts.append(columns(("SERVICE", "TYPE", "CLUSTER-IP", "PORT(S)", "ENDPOINTS"), services))
+    parts += _complaints(status.nodes)
     return "\n".join(parts)
+
+
+def _complaints(nodes: tuple[NodeStatus, ...]) -> list[str]:
+    """What is not served, each said once with the nodes that say so."""
+    by_text: dict[str, list[str]] = {}
+    for node in nodes:
+        for text in node.proxy.complaints:
+            by_text.setdefault(text, []).append(node.name)
+    rows = [(text, ", ".join(names)) for text, names in by_text.items()]
+    return [columns(("NOT SERVED", "ON"), rows)] if rows else []
 
 
 def _node(node: NodeStatus) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """The kube-proxy of a node: it follows Services, EndpointSlices and its Node, and keeps this namespace's rules.
 
     API server ── three watches ──> Proxier.put ──> runner ──> Proxier.sync ──> rules
+    tables that somebody changed ── Guard ────────────^           └──> health checks, Events, /metrics
 
-Nothing is polled. Without API server the rules stay as they are; when the process ends, too.
+Without API server the rules stay as they are; when the process ends, too.
 """
 
 from __future__ import annotations
@@ -10,29 +11,31 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import aiohttp
-
-from netlab.agents.kube_proxy.core import Proxier
+from netlab.agents.kube_proxy.core import Proxier, Synced
+from netlab.agents.kube_proxy.guard import Guard
+from netlab.agents.kube_proxy.health_checks import HealthCheckServers
+from netlab.agents.kube_proxy.leftovers import remove_other_modes
 from netlab.agents.kube_proxy.metrics import Metrics
+from netlab.agents.kube_proxy.node_state import is_leaving
 from netlab.agents.kube_proxy.runner import BoundedFrequencyRunner
-from netlab.agents.kube_proxy.server import HEALTH, METRICS, Binding, StatusServer
-from netlab.api.client import ApiClient
+from netlab.agents.kube_proxy.server import HEALTH, METRICS, Binding
+from netlab.agents.kube_proxy.sources import ObjectSource
 from netlab.api.events import WatchEvent
+from netlab.api.foreign import Malformed
 from netlab.api.journal import EventType
-from netlab.errors import ApiError, KernelError, MissingCapability
+from netlab.errors import KernelError, MissingCapability
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
-from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
-from netlab.model.topology import Network, Topology
+from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 
 OTHER_PROXY = "!service.kubernetes.io/service-proxy-name"
 HEADLESS = "!service.kubernetes.io/headless"
-RETRY_SECONDS = 0.1
+GUARD_SHARE = 20
+"""Where somebody goes on changing the tables but not our rules, comparing takes at most one part in so many."""
 log = logging.getLogger(__name__)
 
 
@@ -41,87 +44,74 @@ class AgentOptions:
     """How the process behaves, beside what changes rules. Periods in seconds.
 
     Rules are written at most every `min_sync_seconds`, and compared with the kernel's every `sync_seconds`
-    (--iptables-min-sync-period, --iptables-sync-period).
+    (--iptables-min-sync-period, --iptables-sync-period), or `guard_seconds` after somebody changed a table.
     """
 
     min_sync_seconds: float = 0.01
     sync_seconds: float = 30.0
-    health: Binding = HEALTH
-    metrics: Binding = METRICS
+    guard_seconds: float = 1.0
+    health: Binding | None = HEALTH
+    metrics: Binding | None = METRICS
 
 
-def run(paths: LabPaths, node: str, *, config: ProxyConfig | None = None, options: AgentOptions | None = None) -> None:
-    """Be the kube-proxy of `node` until SIGTERM, in the node's network namespace, which the process is in already.
-
-    Without `config` the cluster's Pod ranges come from the lab's topology. The process must have one thread.
-    """
-    asyncio.run(_serve(paths, node, config, options or AgentOptions()))
-
-
-async def _serve(paths: LabPaths, node: str, config: ProxyConfig | None, options: AgentOptions) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with ApiClient(paths.api_socket) as client:
-        working = loop.create_task(_work(client, node, config, options))
-        stopping = loop.create_task(stop.wait())
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-        ended = working.done()
-        for task in (working, stopping):
-            task.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
-        if ended:
-            working.result()  # it never ends by itself: raises what ended it
-    log.info("stopped; the rules stay")
-
-
-async def _work(client: ApiClient, node: str, config: ProxyConfig | None, options: AgentOptions) -> None:
-    if config is None:
-        network = await _network(client)
-        config = ProxyConfig(node_name=node, cluster_cidrs=network.pod_cidrs)
-    agent = KubeProxy(client, config, options)
-    server = StatusServer(agent, health=options.health, metrics=options.metrics)
-    await server.start()
-    try:
-        await agent.work()
-    finally:
-        await server.close()
-
-
-async def _network(client: ApiClient) -> Network:
-    """The lab's ranges, from its topology; the default ones where the API server has none."""
-    while True:
-        try:
-            topologies, _ = await client.list(Topology)
-        except (ApiError, aiohttp.ClientError, OSError) as error:
-            log.info("no topology yet: %s", error)
-            await asyncio.sleep(RETRY_SECONDS)
-            continue
-        return topologies[0].spec.network if topologies else Network()
+def say_nothing(_: Complaint) -> None:
+    """Where nobody but the log is told of complaints."""
 
 
 class KubeProxy:
-    """Objects from the API server to the Proxier, and when to sync."""
+    """Objects from a source to the Proxier, when to sync, and what hangs on it.
 
-    def __init__(self, client: ApiClient, config: ProxyConfig, options: AgentOptions) -> None:
+    `tell` is called with every new complaint. `refused` are objects of the source that could not be read.
+    """
+
+    def __init__(
+        self,
+        source: ObjectSource,
+        config: ProxyConfig,
+        options: AgentOptions,
+        *,
+        families: tuple[Family, ...] = tuple(Family),
+        refused: Iterable[Complaint] = (),
+        tell: Callable[[Complaint], None] = say_nothing,
+    ) -> None:
         self.metrics = Metrics()
-        self.max_seconds = options.sync_seconds
-        self._client = client
+        self._options = options
+        self._source = source
         self._node = config.node_name
-        self._proxier = Proxier(config)
+        self._tell = tell
+        self._proxier = Proxier(config, families=families)
         self._runner = BoundedFrequencyRunner(
             self._sync, min_seconds=options.min_sync_seconds, max_seconds=options.sync_seconds
         )
+        self._guard = Guard()
+        self._guard_pause = 0.0
         self._unsynced: set[str] = {Node.PLURAL, Service.PLURAL, EndpointSlice.PLURAL}
         self._heard: dict[str, int] = {}
         self._followed: Mapping[str, int] = {}
+        self._synced_once = False
+        self._eligible = True
         self._progress = asyncio.Event()
+        for complaint in refused:
+            self._complain(complaint)
 
     def rule_counts(self) -> Mapping[tuple[Family, str], int]:
         """How many rules there are by family and table."""
         return self._proxier.rule_counts()
 
+    def complaints(self) -> tuple[Complaint, ...]:
+        """The objects that are not served, or not wholly."""
+        return self._proxier.complaints
+
+    def healthy(self) -> bool:
+        """Whether no sync is overdue by more than a period."""
+        return not self.metrics.overdue(2 * self._options.sync_seconds)
+
+    def node_eligible(self) -> bool:
+        """Whether the node is not about to go."""
+        return self._eligible
+
     def followed(self) -> Mapping[str, int]:
-        """By kind, the newest resourceVersion that the rules follow from."""
+        """By kind, the newest resourceVersion that the rules follow from, as far as versions are numbers."""
         return self._followed
 
     async def progress(self) -> None:
@@ -129,18 +119,26 @@ class KubeProxy:
         await self._progress.wait()
 
     async def work(self) -> None:
-        """Follow the API server for ever."""
+        """Follow the source for ever. MissingCapability: no rights here, or no tables; then nothing was changed."""
         self._proxier.prepare()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow(Node, field_selector=f"metadata.name={self._node}"))
-            tasks.create_task(self._follow(Service, label_selector=OTHER_PROXY))
-            tasks.create_task(self._follow(EndpointSlice, label_selector=HEADLESS))
-            tasks.create_task(self._runner.run())
+        remove_other_modes(self._proxier.families_here())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow(Node, field_selector=f"metadata.name={self._node}"))
+                tasks.create_task(self._follow(Service, label_selector=OTHER_PROXY))
+                tasks.create_task(self._follow(EndpointSlice, label_selector=HEADLESS))
+                tasks.create_task(self._runner.run())
+                tasks.create_task(self._watch_tables())
+                tasks.create_task(self._answer_health_checks())
+        finally:
+            self._guard.close()
 
     async def _follow(
         self, kind: type[KubernetesObject], *, label_selector: str = "", field_selector: str = ""
     ) -> None:
-        events = self._client.reflect(kind, label_selector=label_selector, field_selector=field_selector)
+        events = self._source.reflect(
+            kind, label_selector=label_selector, field_selector=field_selector, malformed=self._refuse
+        )
         async for event in events:
             self._note(kind, event)
 
@@ -152,8 +150,10 @@ class KubeProxy:
             self._proxier.remove(event.object)
         else:
             self._proxier.put(event.object)
+            if isinstance(event.object, Node) and event.object.metadata.name == self._node:
+                self._eligible = not is_leaving(event.object)
         self._count(kind)
-        self._heard[kind.PLURAL] = max(self._heard.get(kind.PLURAL, 0), int(event.version or 0))
+        self._heard[kind.PLURAL] = max(self._heard.get(kind.PLURAL, 0), _number(event.version))
         if not self._unsynced:
             self.metrics.queue()
             self._runner.ask()
@@ -164,24 +164,63 @@ class KubeProxy:
         elif kind is EndpointSlice:
             self.metrics.endpoint_changes += 1
 
+    def _refuse(self, malformed: Malformed[KubernetesObject]) -> None:
+        self._complain(malformed.complaint())
+
+    def _complain(self, complaint: Complaint) -> None:
+        if self._proxier.refuse(complaint):
+            log.warning("%s", complaint)
+            self._tell(complaint)
+
+    async def _watch_tables(self) -> None:
+        """Ask for a full sync where somebody else has changed a table: flushed rules come back."""
+        while True:
+            await asyncio.sleep(max(self._options.guard_seconds, self._guard_pause))
+            if self._synced_once and self._guard.disturbed():
+                self.metrics.queue()
+                self._runner.ask(full=True)
+
+    async def _answer_health_checks(self) -> None:
+        servers = HealthCheckServers(self.healthy)
+        try:
+            while True:
+                synced = self._progress  # taken first, lest a sync in between is missed
+                await servers.follow(self._proxier.health_checks)
+                await synced.wait()
+        finally:
+            await servers.close()
+
     def _sync(self, full: bool) -> bool:
         """One sync; False where it failed, with the reason in the log."""
-        heard, first = dict(self._heard), not self._followed
+        heard = dict(self._heard)
+        disturbed = self._synced_once and self._guard.disturbed()
         try:
-            done = self._proxier.sync(full=full)
+            done = self._proxier.sync(full=full or disturbed)
         except (KernelError, MissingCapability) as error:
             self.metrics.failures += 1
             log.error("%s; trying again", error)
             return False
-        self.metrics.synced(done)
-        self._followed = heard
+        self._guard.remember(self._proxier.families)
+        self._guard_pause = GUARD_SHARE * done.seconds if disturbed and not done.changed else 0.0
+        self._say(done)
+        self._followed, self._synced_once = heard, True
         self._progress.set()
         self._progress = asyncio.Event()
-        if first:
+        return True
+
+    def _say(self, done: Synced) -> None:
+        self.metrics.synced(done)
+        for complaint in done.complaints:
+            self._tell(complaint)
+        if not self._synced_once:
             gc.freeze()  # what is known by now lives long: do not walk it again and again
-        if first or (full and done.changed):
-            what = "first sync" if first else "repaired rules that somebody changed"
-            log.info("%s in %.0f ms", what, 1000 * done.seconds)
+            log.info("first sync in %.0f ms", 1000 * done.seconds)
+        elif done.full and done.changed and not done.ports:
+            log.info("repaired rules that somebody changed in %.0f ms", 1000 * done.seconds)
         elif done.ports:
             log.info("%d Service ports changed: %.1f ms", done.ports, 1000 * done.seconds)
-        return True
+
+
+def _number(version: str) -> int:
+    """The version as a number, 0 where the server's versions are none: it is for `netlab status` alone."""
+    return int(version) if version.isascii() and version.isdigit() else 0

@@ -44,13 +44,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What one sync did in `seconds`; `full`: whole tables were compared, `changed`: some were not as wanted."""
+    """What one sync did in `seconds`; `full`: whole tables were compared, `changed`: some were not as wanted.
+
+    `complaints` are the new ones.
+    """
 
     seconds: float
     full: bool
     changed: bool
     ports: int = 0
     flows_deleted: int = 0
+    complaints: tuple[Complaint, ...] = ()
 
 
 class Proxier:
@@ -70,7 +74,13 @@ class Proxier:
     @property
     def complaints(self) -> tuple[Complaint, ...]:
         """What is wrong with the objects there are: these parts of them are not served."""
-        return (*self._refused.values(), *self._tracker.complaints)
+        left_out = (complaint for tables in self._tables.values() for complaint in tables.left_out)
+        return (*self._refused.values(), *self._tracker.complaints, *left_out)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Those that there are rules for, as of the last sync."""
+        return tuple(self._spellings)
 
     @property
     def health_checks(self) -> tuple[HealthCheck, ...]:
@@ -144,7 +154,7 @@ class Proxier:
         deleted = delete_stale_flows(self._stale_flows)
         self._stale_flows.clear()
         seconds = time.perf_counter() - started
-        return Synced(seconds, full, any(written), len(changes.ports), deleted)
+        return Synced(seconds, full, any(written), len(changes.ports), deleted, changes.complaints)
 
     def cleanup(self) -> None:
         """Take the rules away, of every family that this kernel has.

@@ -69,6 +69,11 @@ class Metrics:
         self.flows_deleted += done.flows_deleted
         self.last_sync, self.last_sync_seconds = time.time(), done.seconds
 
+    def overdue(self, seconds: float) -> bool:
+        """Whether there was no sync yet, or one that was asked for has not come to pass for longer than that."""
+        late = self.queued > self.last_sync and time.time() - self.queued > seconds
+        return late or not self.last_sync
+
     def text(self, rules: Mapping[tuple[Family, str], int]) -> str:
         """Everything, for /metrics; `rules` are the rules in the kernel by family and table."""
         return "\n".join((*self._histograms(), *self._gauges(rules), *self._counters(), ""))

@@ -12,8 +12,9 @@ class BoundedFrequencyRunner:
     """Runs `work` soon after it is asked for, never more often than every `min_seconds`, at least every `max_seconds`.
 
     A run that took longer than `min_seconds` is followed by a pause as long as itself, so that a burst of changes of a
-    big cluster leaves half of a processor to others. `work` is told whether the longest period has passed (`full`), and
-    says whether it succeeded; a failure is tried again after 0.1 s, then 0.2, 0.4 ... `max_seconds`.
+    big cluster leaves half of a processor to others. `work` is told whether the longest period has passed or a full
+    run was asked for (`full`), and says whether it succeeded; a failure is tried again after 0.1 s, then 0.2, 0.4 ...
+    `max_seconds`.
     """
 
     def __init__(self, work: Callable[[bool], bool], *, min_seconds: float, max_seconds: float) -> None:
@@ -21,9 +22,11 @@ class BoundedFrequencyRunner:
         self._min_seconds = min_seconds
         self._max_seconds = max_seconds
         self._asked = asyncio.Event()
+        self._full_asked = False
 
-    def ask(self) -> None:
-        """Have it run."""
+    def ask(self, *, full: bool = False) -> None:
+        """Have it run; `full` as if the longest period had passed."""
+        self._full_asked |= full
         self._asked.set()
 
     async def run(self) -> None:
@@ -33,9 +36,10 @@ class BoundedFrequencyRunner:
         while True:
             await asyncio.sleep(0)  # let what has arrived already be taken in first
             started = loop.time()
-            full = started - last_full >= self._max_seconds
+            full = self._full_asked or started - last_full >= self._max_seconds
             self._asked.clear()
             if self._work(full):
+                self._full_asked = False
                 last_full, retry = (loop.time() if full else last_full), FIRST_RETRY_SECONDS
                 await asyncio.sleep(max(self._min_seconds - (loop.time() - started), loop.time() - started, 0.0))
                 await self._wait(last_full + self._max_seconds - loop.time())

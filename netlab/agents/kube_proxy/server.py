@@ -16,21 +16,29 @@ from typing import Protocol
 
 from aiohttp import web
 
+from netlab.agents.kube_proxy.listening import EVERYWHERE, Listener
 from netlab.agents.kube_proxy.metrics import Metrics
 from netlab.model.rules import Family
 from netlab.model.status import ProxyReport
+from netlab.proxy.complaints import Complaint
 
 LONGEST_WAIT_SECONDS = 60.0
+COMPLAINTS_AT_MOST = 100
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where to listen: an address and a port of the node."""
+    """Where to listen: an address and a port of the node. An address of zeros means every one, of both families."""
 
     host: str
     port: int
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses to listen on, as Go's net.Listen understands the host."""
+        return EVERYWHERE if self.host in ("", *EVERYWHERE) else (self.host,)
 
 
 HEALTH = Binding("0.0.0.0", 10256)
@@ -41,9 +49,18 @@ class Observed(Protocol):
     """What the server tells of."""
 
     metrics: Metrics
-    max_seconds: float
 
     def rule_counts(self) -> Mapping[tuple[Family, str], int]: ...
+
+    def complaints(self) -> tuple[Complaint, ...]: ...
+
+    def healthy(self) -> bool:
+        """Whether syncs come to pass when they are asked for."""
+        ...
+
+    def node_eligible(self) -> bool:
+        """Whether load balancers may send the node new connections: it is not about to go."""
+        ...
 
     def followed(self) -> Mapping[str, int]:
         """By kind, the newest resourceVersion that the rules follow from."""
@@ -55,29 +72,24 @@ class Observed(Protocol):
 
 
 class StatusServer:
-    """The two listeners."""
+    """The two listeners; a binding that is None has none."""
 
-    def __init__(self, observed: Observed, *, health: Binding, metrics: Binding) -> None:
+    def __init__(self, observed: Observed, *, health: Binding | None, metrics: Binding | None) -> None:
         self._observed = observed
-        self._bindings = {health: self._health_routes(), metrics: self._metrics_routes()}
-        self._runners: list[web.AppRunner] = []
+        self._bindings = (("health", health, self._health_routes()), ("metrics", metrics, self._metrics_routes()))
+        self._listeners: list[Listener] = []
 
     async def start(self) -> None:
-        """Listen. A port that somebody else has is said and done without, as kube-proxy does."""
-        for binding, routes in self._bindings.items():
-            app = web.Application()
-            app.add_routes(routes)
-            runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-            await runner.setup()
-            self._runners.append(runner)
-            try:
-                await web.TCPSite(runner, binding.host, binding.port, reuse_address=True).start()
-            except OSError as error:
-                log.error("cannot listen on %s:%d: %s", binding.host, binding.port, error)
+        """Listen."""
+        for name, binding, routes in self._bindings:
+            if binding is not None:
+                listener = Listener(routes, describe=name)
+                await listener.open(binding.hosts, binding.port)
+                self._listeners.append(listener)
 
     async def close(self) -> None:
-        for runner in self._runners:
-            await runner.cleanup()
+        for listener in self._listeners:
+            await listener.close()
 
     def _health_routes(self) -> list[web.RouteDef]:
         return [web.get("/healthz", self._healthz), web.get("/livez", self._livez)]
@@ -91,21 +103,22 @@ class StatusServer:
         ]
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return self._health(self._observed.metrics.health_answers.update)
+        eligible = self._observed.node_eligible()
+        answers = self._observed.metrics.health_answers
+        return self._health(answers.update, ok=eligible, more={"nodeEligible": eligible})
 
     async def _livez(self, _: web.Request) -> web.Response:
-        return self._health(self._observed.metrics.live_answers.update)
+        return self._health(self._observed.metrics.live_answers.update, ok=True, more={})
 
-    def _health(self, count: Callable[[list[str]], None]) -> web.Response:
+    def _health(self, count: Callable[[list[str]], None], *, ok: bool, more: Mapping[str, bool]) -> web.Response:
         """503 while a sync that was asked for has not come to pass for longer than two periods."""
-        metrics, now = self._observed.metrics, time.time()
-        late = metrics.queued > metrics.last_sync and now - metrics.queued > 2 * self._observed.max_seconds
-        status = 503 if late or not metrics.last_sync else 200
+        metrics, now, healthy = self._observed.metrics, time.time(), self._observed.healthy()
+        status = 200 if healthy and ok else 503
         count([str(status)])
         body = {
-            "lastUpdated": _timestamp(metrics.last_sync if late else now),
+            "lastUpdated": _timestamp(now if healthy else metrics.last_sync),
             "currentTime": _timestamp(now),
-            "nodeEligible": True,
+            **more,
         }
         return web.json_response(body, status=status)
 
@@ -137,6 +150,7 @@ class StatusServer:
             followed=dict(observed.followed()),
             rules=sum(observed.rule_counts().values()) if observed.metrics.last_sync else None,
             last_sync_seconds=observed.metrics.last_sync_seconds,
+            complaints=tuple(map(str, observed.complaints()[:COMPLAINTS_AT_MOST])),
         )
         return web.json_response(json.loads(report.model_dump_json(by_alias=True)))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from netlab.kernel import iptables
 from netlab.model.rules import Family, Rule, Table, TablePatch
+from netlab.proxy.complaints import Complaint
 
 LEFT_OUT_AT_MOST = 100
 """Rules that one table may lack before its writing is given up."""
@@ -21,6 +22,14 @@ class KernelTables:
         self.family = family
         self.stale = True
         self._refused: set[tuple[str, str, Rule]] = set()
+
+    @property
+    def left_out(self) -> tuple[Complaint, ...]:
+        """The rules that the kernel refused."""
+        return tuple(
+            Complaint("Rule", f"{self.family} {table}/{chain}", rule.comment or "", "the kernel refuses it")
+            for table, chain, rule in self._refused
+        )
 
     def write(self, tables: Iterable[Table]) -> int:
         """Make the kernel hold these tables; how many of them were different. KernelError: they are not all written."""

@@ -1,0 +1,158 @@
+"""A kube-proxy as a process: of a lab's node, of any cluster's node, or for the objects of a file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine, Iterable
+
+import aiohttp
+
+from netlab.agents.kube_proxy.agent import AgentOptions, KubeProxy
+from netlab.agents.kube_proxy.events import ComplaintEvents
+from netlab.agents.kube_proxy.once import once
+from netlab.agents.kube_proxy.server import StatusServer
+from netlab.agents.kube_proxy.sources import FixedObjects, ObjectSource
+from netlab.api.client import ApiClient
+from netlab.api.foreign import Malformed
+from netlab.api.journal import EventType
+from netlab.errors import ApiError, NetlabError
+from netlab.model.access import ServerAccess
+from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
+from netlab.model.paths import LabPaths
+from netlab.model.rules import Family
+from netlab.model.status import ProxyResult
+from netlab.model.topology import Network, Topology
+from netlab.proxy.complaints import Complaint
+from netlab.proxy.config import ProxyConfig
+
+RETRY_SECONDS = 0.1
+SERVED = (Node, Service, EndpointSlice)
+Work = Coroutine[object, object, None]
+log = logging.getLogger(__name__)
+
+
+def run(paths: LabPaths, node: str, *, config: ProxyConfig | None = None, options: AgentOptions | None = None) -> None:
+    """Be the kube-proxy of a lab's node until SIGTERM, in its network namespace, which the process is in already.
+
+    Without `config` the cluster's Pod ranges come from the lab's topology, and so do the families.
+    """
+    access = ServerAccess(url="http://api", socket=paths.api_socket)
+    asyncio.run(_until_signal(_in_lab(access, node, config, options or AgentOptions())))
+
+
+def serve(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> None:
+    """Be the kube-proxy of a node of the cluster behind that API server, in this network namespace, until SIGTERM.
+
+    The process must have one thread. MissingCapability: no rights here, or no tables; InvalidInput: `access` cannot
+    be used.
+    """
+    asyncio.run(_until_signal(_following(access, config, options, tuple(Family))))
+
+
+def serve_objects(
+    objects: Iterable[KubernetesObject], refused: Iterable[Complaint], config: ProxyConfig, options: AgentOptions
+) -> None:
+    """Be the kube-proxy of a node for these objects until SIGTERM; `refused` could not be read. See `serve`."""
+    source, complaints = FixedObjects(objects), tuple(refused)
+
+    async def work() -> None:
+        await _work(KubeProxy(source, config, options, refused=complaints), options)
+
+    asyncio.run(_until_signal(work()))
+
+
+def once_from(access: ServerAccess, config: ProxyConfig) -> ProxyResult:
+    """Put in place what the API server has now, waiting for it if it does not answer. See `once`."""
+    objects, refused = asyncio.run(_all_objects(access, config.node_name))
+    return once(config, objects, refused)
+
+
+async def _until_signal(work: Work) -> None:
+    """Let it work until SIGTERM or SIGINT, or until it fails."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    working = loop.create_task(work)
+    stopping = loop.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    ended = working.done()
+    for task in (working, stopping):
+        task.cancel()
+    await asyncio.gather(working, stopping, return_exceptions=True)
+    if ended:
+        working.result()  # it never ends by itself: raises what ended it
+    log.info("stopped; the rules stay")
+
+
+async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, options: AgentOptions) -> None:
+    families = tuple(Family)
+    if config is None:
+        async with ApiClient(access) as client:
+            network = await _network(client)
+        config = ProxyConfig(node_name=node, cluster_cidrs=network.pod_cidrs)
+        families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}))
+    await _following(access, config, options, families)
+
+
+async def _following(
+    access: ServerAccess, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
+) -> None:
+    async with ApiClient(access) as client:
+        events = ComplaintEvents(client, config.node_name)
+        agent = KubeProxy(client, config, options, families=families, tell=events.tell)
+        sending = asyncio.create_task(events.run())
+        try:
+            await _work(agent, options)
+        finally:
+            sending.cancel()
+
+
+async def _work(agent: KubeProxy, options: AgentOptions) -> None:
+    server = StatusServer(agent, health=options.health, metrics=options.metrics)
+    await server.start()
+    try:
+        await agent.work()
+    except* NetlabError as group:
+        raise _first(group) from group
+    finally:
+        await server.close()
+
+
+def _first(group: ExceptionGroup[NetlabError]) -> NetlabError:
+    """One of them, as tasks fail one by one."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
+
+
+async def _network(client: ApiClient) -> Network:
+    """The lab's ranges, from its topology; the default ones where the API server has none."""
+    while True:
+        try:
+            topologies, _ = await client.list(Topology)
+        except (ApiError, aiohttp.ClientError, OSError) as error:
+            log.info("no topology yet: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
+            continue
+        return topologies[0].spec.network if topologies else Network()
+
+
+async def _all_objects(access: ServerAccess, node: str) -> tuple[list[KubernetesObject], list[Complaint]]:
+    """What the server lists of each kind."""
+    objects: list[KubernetesObject] = []
+    refused: list[Complaint] = []
+
+    def refuse(malformed: Malformed[KubernetesObject]) -> None:
+        refused.append(malformed.complaint())
+
+    async with ApiClient(access) as client:
+        source: ObjectSource = client
+        for kind in SERVED:
+            fields = f"metadata.name={node}" if kind is Node else ""
+            async for event in source.reflect(kind, field_selector=fields, malformed=refuse):
+                if event.type is EventType.SYNCED:
+                    break
+                if event.object is not None:
+                    objects.append(event.object)
+    return objects, refused
