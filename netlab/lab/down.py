@@ -31,9 +31,14 @@ def down(lab: str) -> None:
             raise NotFound(f"there is no lab {lab}")
         paths.directory.mkdir(parents=True, mode=0o700)
     with commanding(paths):
-        os.close(end_processes(paths))
-        remove_leftovers(paths)
-        shutil.rmtree(paths.directory)
+        clear_away(paths)
+
+
+def clear_away(paths: LabPaths) -> None:
+    """End the lab, in whatever state it is, and remove all that is left. The caller has the right to command it."""
+    os.close(end_processes(paths))
+    remove_leftovers(paths)
+    shutil.rmtree(paths.directory)
     with contextlib.suppress(OSError):
         paths.directory.parent.rmdir()
 
@@ -67,9 +72,15 @@ def _kill_and_wait(pids: tuple[int, ...], *, deadline: float) -> None:
 
 
 def remove_leftovers(paths: LabPaths) -> None:
-    """Take the names from the lab's network namespaces: the kernel frees what has no name and no process any more.
+    """Remove what a dead lab left but its locks: objects, logs, sockets, and the names of its network namespaces.
 
-    An ordinary user's are named in a mount namespace of the lab's own, which is gone with its processes.
+    The kernel frees a network namespace that has no name and no process any more. An ordinary user's are named in a
+    mount namespace of the lab's own, which is gone with its processes.
     """
     if os.geteuid() == 0:
         namespaces.delete_lab(paths.lab)
+    for entry in paths.directory.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry not in (paths.lock, paths.command_lock):
+            entry.unlink()

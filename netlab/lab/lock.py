@@ -66,19 +66,19 @@ def commanding(paths: LabPaths) -> Iterator[None]:
 
 
 def holders(path: Path) -> tuple[int, ...]:
-    """The processes, other than the caller, that have `path` open (as the kernel shows them in /proc).
+    """The processes, other than the caller, that hold the lock on `path`, as the kernel shows them in /proc.
 
-    Only processes of a lab ever open its lock, or inherit it: these are what is left of the lab.
+    These are what is left of a lab. Who only has the file open, to ask whether the lab runs, is none of them.
     """
     try:
         wanted = os.stat(path)
     except FileNotFoundError:
         return ()
     pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
-    return tuple(pid for pid in pids if pid != os.getpid() and _has_open(pid, wanted))
+    return tuple(pid for pid in pids if pid != os.getpid() and _holds(pid, wanted))
 
 
-def _has_open(pid: int, wanted: os.stat_result) -> bool:
+def _holds(pid: int, wanted: os.stat_result) -> bool:
     try:
         descriptors = os.listdir(f"/proc/{pid}/fd")
     except OSError:
@@ -86,6 +86,8 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             found = os.stat(f"/proc/{pid}/fd/{descriptor}")
-            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+            if (found.st_dev, found.st_ino) != (wanted.st_dev, wanted.st_ino):
+                continue
+            if "OFDLCK" in Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text():
                 return True
     return False

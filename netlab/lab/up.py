@@ -9,11 +9,11 @@ from netlab.api.encoding import as_json
 from netlab.api.patching import last_applied
 from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import with_cluster_dns
-from netlab.errors import InvalidInput, NotFound, Problem
+from netlab.errors import ApiError, InvalidInput, MissingCapability, NotFound, Problem
 from netlab.kernel.modules import load_bridge_netfilter
 from netlab.lab import readiness, status
-from netlab.lab.down import remove_leftovers
-from netlab.lab.lock import commanding, try_lock
+from netlab.lab.down import clear_away, remove_leftovers
+from netlab.lab.lock import commanding, is_running, try_lock
 from netlab.lab.start import start
 from netlab.model.objects import KINDS, KubernetesObject, Namespace, Pod
 from netlab.model.paths import LabPaths
@@ -28,15 +28,22 @@ def up(file: LabFile, *, progress: Callable[[str], None]) -> LabStatus:
     """Start the lab of that file, or make the one that is up match it; returns when its Pods serve and proxies follow.
 
     LabBusy where another `up` or `down` is at work on it; MissingCapability where the machine cannot; InvalidInput
-    where the file changes what cannot change while a lab is up; ApiError where the API server refuses an object.
+    where the file changes what cannot change while a lab is up; ApiError where the API server refuses an object: of a
+    lab that was not up before, nothing is left then.
     """
     paths = LabPaths.of(file.topology.metadata.name)
     paths.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with commanding(paths):
-        ensure_running(paths, progress)
-        with SyncClient(paths.api_socket) as client:
-            apply_file(client, file, progress)
-            readiness.wait(paths, client, progress)
+        was_running = is_running(paths)
+        try:
+            ensure_running(paths, progress)
+            with SyncClient(paths.api_socket) as client:
+                apply_file(client, file, progress)
+                readiness.wait(paths, client, progress)
+        except (MissingCapability, InvalidInput, ApiError):
+            if not was_running:
+                clear_away(paths)
+            raise
         return status.status(paths)
 
 
