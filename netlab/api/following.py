@@ -50,7 +50,7 @@ class Following(Generic[K]):
         self._source = source
         self._backoff = backoff
         self._tell = malformed
-        self._reflection: Reflection[K] = Reflection()
+        self._reflection: Reflection[K] = Reflection(source.kind)
         self._malformed: dict[str, Malformed[K]] = {}
         self._version = ""
 
