@@ -19,10 +19,12 @@ import aiohttp
 
 from netlab.agents.kubelet_pod import NodeContext, PodWorker
 from netlab.api.client import ApiClient
+from netlab.api.encoding import Json
 from netlab.api.journal import EventType
 from netlab.errors import ApiError
-from netlab.model.objects import Pod
+from netlab.model.objects import Node, Pod
 from netlab.model.paths import LabPaths
+from netlab.model.timestamp import now
 from netlab.model.topology import Cidr, Network, Topology
 
 PATCHES_AT_ONCE = 16
@@ -77,6 +79,7 @@ class Kubelet:
     async def work(self) -> None:
         """Follow the API server for ever."""
         context = replace(self._context, service_cidrs=await self._service_cidrs())
+        await self._report_ready()
         selector = f"spec.nodeName={context.node}"
         async for event in context.client.reflect(Pod, field_selector=selector):
             if event.object is not None and event.type is EventType.DELETED:
@@ -105,6 +108,16 @@ class Kubelet:
         del self._workers[uid]
         if not task.cancelled() and (error := task.exception()):
             log.error("%s: given up", task.get_name(), exc_info=error)
+
+    async def _report_ready(self) -> None:
+        """Say once that the node has its kubelet, as the condition that `kubectl get nodes` shows."""
+        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": now()}
+        message = "kubelet is posting ready status"
+        try:
+            patch: dict[str, Json] = {"status": {"conditions": [{**ready, "message": message}]}}
+            await self._context.client.patch(Node, self._context.node, patch, subresource="status")
+        except (ApiError, aiohttp.ClientError, OSError) as error:
+            log.warning("node %s is not reported ready: %s", self._context.node, error)
 
     async def _service_cidrs(self) -> tuple[Cidr, ...]:
         """The Service ranges, from the lab's topology; the default ones where the API server has none."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from netlab.api.client import ApiClient
 from netlab.dns.addon import IMAGE as DNS_IMAGE
 from netlab.errors import NetlabError
 from netlab.model.objects import Container, Pod
+from netlab.model.timestamp import now
 from netlab.workload.command import CommandSpec
 from netlab.workload.ports import Listen
 from netlab.workload.server import PodServer
@@ -240,8 +240,3 @@ class ContainerRunner:
     @property
     def _name(self) -> str:
         return self._sandbox.pod.key
-
-
-def now() -> str:
-    """The time as the API writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import aiohttp
 
-from netlab.agents.kubelet_container import ContainerRunner, Sandbox, now
+from netlab.agents.kubelet_container import ContainerRunner, Sandbox
 from netlab.agents.kubelet_log import ContainerLog
 from netlab.agents.kubelet_status import ContainerReport, pod_status, remembered, restarting
 from netlab.api.client import ApiClient
 from netlab.errors import ApiError
 from netlab.model.objects import NETWORK_READY, Container, Pod, PodStatus
 from netlab.model.paths import LabPaths
+from netlab.model.timestamp import now
 from netlab.model.topology import Cidr
 from netlab.workload.etc import pod_files, pod_hostname, pod_network_namespace, remove_files, write_files
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 from uuid import uuid4
@@ -17,6 +16,7 @@ from netlab.api.encoding import decode_trusted, encode
 from netlab.api.journal import Entry, EventType, Journal
 from netlab.api.registry import BY_PLURAL, object_key
 from netlab.api.statuses import already_exists, conflict, expired, from_the_future, not_found
+from netlab.model import timestamp
 from netlab.model.objects import KubernetesObject
 
 K = TypeVar("K", bound=KubernetesObject)
@@ -48,10 +48,6 @@ class Change:
 Subscriber = Callable[[Change], None]
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _uid() -> str:
     return str(uuid4())
 
@@ -63,7 +59,7 @@ class Store:
         self,
         path: Path | None = None,
         *,
-        now: Callable[[], str] = _now,
+        now: Callable[[], str] = timestamp.now,
         uid: Callable[[], str] = _uid,
         history: int = HISTORY,
     ) -> None:
