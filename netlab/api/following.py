@@ -61,10 +61,9 @@ class Following(Generic[K]):
             began = loop.time()
             try:
                 if not self._version:
-                    page = await self._source.all()
-                    for event in self._relisted(page):
+                    for event in self._relisted(await self._source.all()):
                         yield event
-                    self._version, began = page.version, loop.time()
+                    began = loop.time()
                 async for change in self._source.changes(self._version):
                     self._version = change.version or self._version
                     for event in self._taken(change):
@@ -82,7 +81,10 @@ class Following(Generic[K]):
             await asyncio.sleep(self._backoff.pause())
 
     def _relisted(self, page: Page[K]) -> Iterator[WatchEvent[K]]:
-        """A malformed object is still there, though not as it is: what was known of it stays."""
+        """A malformed object is still there, though not as it is: what was known of it stays.
+
+        Nobody holds the page afterwards: a large cluster's takes tens of MB.
+        """
         before = self._malformed
         self._malformed = {each.key: each for each in page.malformed}
         for each in page.malformed:
@@ -92,6 +94,7 @@ class Following(Generic[K]):
             if key not in self._malformed and key not in listed and not self._reflection.knows(key):
                 yield WatchEvent(EventType.DELETED, each.tombstone(), page.version)
         yield from self._reflection.relisted(page.objects, page.version, kept=self._malformed)
+        self._version = page.version
 
     def _taken(self, change: Change[K]) -> Iterator[WatchEvent[K]]:
         if isinstance(change, MalformedChange):
