@@ -90,6 +90,7 @@ def application(cluster: Cluster, stop: asyncio.Event) -> web.Application:
     app.router.add_get("/version", _version)
     for path in ("/healthz", "/livez", "/readyz"):
         app.router.add_get(path, _healthy)
+    app.router.add_post("/settle", _settle)
     app.router.add_route("*", "/{path:.*}", handle)
     return app
 
@@ -118,6 +119,12 @@ def _refused(refusal: Refusal) -> web.Response:
 
 async def _version(_request: web.Request) -> web.Response:
     return web.Response(text=json.dumps(VERSION), content_type="application/json")
+
+
+async def _settle(request: web.Request) -> web.Response:
+    """Answer once the controllers have done all that follows from what was written before; netlab's own."""
+    request.app[CLUSTER].settle()
+    return web.Response(text="settled")
 
 
 async def _healthy(_request: web.Request) -> web.Response:

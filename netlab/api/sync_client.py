@@ -136,6 +136,10 @@ class SyncClient:
         same = _apart_from_bookkeeping(applied) == _apart_from_bookkeeping(live)
         return Applied(applied, Outcome.UNCHANGED if same else Outcome.CONFIGURED)
 
+    def settle(self) -> None:
+        """Have the controllers do all that follows from what was written until now: Pods, slices."""
+        self._request("POST", "/settle")
+
     def watch(
         self,
         kind: type[K],

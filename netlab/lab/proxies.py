@@ -11,11 +11,14 @@ from urllib.parse import urlencode
 from netlab.api.sync_client import SyncClient
 from netlab.errors import NotFound
 from netlab.kernel.namespaces import inside
+from netlab.lab.messages import AgentKind
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.paths import LabPaths
 
 METRICS_PORT = 10249
+ASK_AGAIN_SECONDS = 0.02
+"""Until a kube-proxy listens; nothing announces that it does."""
 Arguments = Mapping[str, str | int | float | None]
 
 
@@ -23,13 +26,28 @@ def report(paths: LabPaths, arguments: Arguments) -> str:
     """What each node's kube-proxy says of itself, by node, as JSON; null for one that does not answer.
 
     With `services` and `endpointslices`, resourceVersions, each is asked to answer once it has followed the objects up
-    to there; `within` is the seconds that all of them have for it together.
+    to there; `within` is the seconds that all of them have for it together. A node that has only just come may not even
+    have its kube-proxy by then: it is asked again, unless its agent is among the `stopped` ones (names with commas).
     """
     with SyncClient(paths.api_socket) as client:
         nodes = [node.metadata.name for node in client.list(Node)[0]]
-    deadline = time.monotonic() + float(arguments.get("within") or 1.0)
-    wanted = {key: str(arguments[key]) for key in ("services", "endpointslices") if arguments.get(key)}
-    return json.dumps({node: _ask(paths, node, wanted, deadline=deadline) for node in nodes})
+    within = float(arguments.get("within") or 0.0)
+    deadline = time.monotonic() + within
+    wanted = (
+        {key: str(arguments[key]) for key in ("services", "endpointslices") if arguments.get(key)} if within else {}
+    )
+    stopped = str(arguments.get("stopped") or "").split(",")
+    until = {node: 0.0 if f"{AgentKind.KUBE_PROXY}-{node}" in stopped else deadline for node in nodes}
+    return json.dumps({node: _answer(paths, node, wanted, deadline=until[node]) for node in nodes})
+
+
+def _answer(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: float) -> object:
+    """What a kube-proxy answers, asked until the deadline, at least once."""
+    while (answer := _ask(paths, node, wanted, deadline=deadline)) is None:
+        if time.monotonic() + ASK_AGAIN_SECONDS > deadline:
+            return None
+        time.sleep(ASK_AGAIN_SECONDS)
+    return answer
 
 
 def _ask(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: float) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import TypeAdapter
 
@@ -29,27 +29,35 @@ def wait(paths: LabPaths, client: SyncClient, progress: Callable[[str], None]) -
     Incomplete where Pods did not get their network or a kube-proxy did not follow in time. Pods that fail their
     readiness probes are no error: a lab may want them to.
     """
+    client.settle()  # else the Pods of a Deployment may not have been made yet
     pods = wait_for_pods(client, progress)
     stranded = [pod.key for pod in pods if pod.spec.node_name and not pod.condition(NETWORK_READY)]
     if stranded:
         raise Incomplete(f"Pods without a network: {', '.join(stranded[:5])}; {paths.log('fabric')} says why")
     progress("waiting for the kube-proxies")
+    client.settle()  # else the last Pod may not stand in its Service's slice yet
     wanted = followed_versions(client)
-    reports = ask_proxies(paths, wanted, within=PROXIES_WITHIN)
-    running = {agent.name for agent in control.agents(paths) if agent.wanted}
+    stopped = {agent.name for agent in control.agents(paths) if not agent.wanted}
+    reports = ask_proxies(paths, wanted, within=PROXIES_WITHIN, stopped=stopped)
     behind = [
         node
         for node, report in reports.items()
-        if f"{AgentKind.KUBE_PROXY}-{node}" in running and not has_followed(report, wanted)
+        if f"{AgentKind.KUBE_PROXY}-{node}" not in stopped and not has_followed(report, wanted)
     ]
     if behind:
         log = paths.log(f"{AgentKind.KUBE_PROXY}-{behind[0]}")
         raise Incomplete(f"kube-proxy has not followed on {', '.join(behind)}; {log} says why")
 
 
-def ask_proxies(paths: LabPaths, wanted: Mapping[str, int], *, within: float = 0.0) -> dict[str, ProxyReport | None]:
-    """What each node's kube-proxy says of itself once it has followed, or `within` seconds later; None: no answer."""
-    return _reports.validate_json(control.run_task(paths, TaskName.PROXIES, **wanted, within=within))
+def ask_proxies(
+    paths: LabPaths, wanted: Mapping[str, int], *, within: float = 0.0, stopped: Iterable[str] = ()
+) -> dict[str, ProxyReport | None]:
+    """What each node's kube-proxy says of itself once it has followed, or `within` seconds later; None: no answer.
+
+    Within that time those that do not listen yet are asked again, but for the agents that are named in `stopped`.
+    """
+    text = control.run_task(paths, TaskName.PROXIES, **wanted, within=within, stopped=",".join(stopped))
+    return _reports.validate_json(text)
 
 
 def has_followed(report: ProxyReport | None, wanted: Mapping[str, int]) -> bool:
