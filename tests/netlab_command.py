@@ -197,7 +197,7 @@ def alive_in(namespaces: set[int]) -> list[int]:
 @contextmanager
 def caller(uid: int | None = None) -> Iterator[Caller]:
     """Somebody with a home of their own, which is gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-"))
+    home = Path(tempfile.mkdtemp(prefix="nl-", dir="/tmp"))  # short: a socket's path has a limit
     try:
         (home / "run").mkdir(mode=0o700)
         for folder in (home, home / "run") if uid is not None else ():

@@ -15,6 +15,7 @@ import time
 
 from netlab.errors import NetlabError, NotFound
 from netlab.kernel import namespaces
+from netlab.lab import folder
 from netlab.lab.find import leftover_namespaces
 from netlab.lab.lock import commanding, holders, try_lock
 from netlab.model.paths import LabPaths
@@ -26,6 +27,7 @@ DEADLINE = 20.0
 def down(lab: str) -> None:
     """End the lab; NotFound where nothing of that name is left, LabBusy where another command is at work on it."""
     paths = LabPaths.of(lab)
+    folder.check_owner(paths.directory.parent)
     if not paths.directory.is_dir():
         if not leftover_namespaces(lab):
             raise NotFound(f"there is no lab {lab}")

@@ -6,6 +6,7 @@ import os
 
 from netlab.errors import NotFound
 from netlab.kernel import namespaces
+from netlab.lab import folder
 from netlab.lab.lock import is_running
 from netlab.model.paths import LabPaths, runtime_directory
 from netlab.model.status import LabSummary, Phase
@@ -14,6 +15,7 @@ from netlab.model.status import LabSummary, Phase
 def labs() -> tuple[LabSummary, ...]:
     """The caller's labs: running ones, and dead ones of which something is left."""
     directory = runtime_directory()
+    folder.check_owner(directory)
     names = sorted(entry.name for entry in directory.iterdir() if entry.is_dir()) if directory.is_dir() else []
     return tuple(_summary(LabPaths(name, directory / name)) for name in names)
 

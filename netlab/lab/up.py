@@ -11,7 +11,7 @@ from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import with_cluster_dns
 from netlab.errors import ApiError, InvalidInput, MissingCapability, NotFound, Problem
 from netlab.kernel.modules import load_bridge_netfilter
-from netlab.lab import readiness, status
+from netlab.lab import folder, readiness, status
 from netlab.lab.down import clear_away, remove_leftovers
 from netlab.lab.lock import commanding, is_running, try_lock
 from netlab.lab.start import start
@@ -28,11 +28,11 @@ def up(file: LabFile, *, progress: Callable[[str], None]) -> LabStatus:
     """Start the lab of that file, or make the one that is up match it; returns when its Pods serve and proxies follow.
 
     LabBusy where another `up` or `down` is at work on it; MissingCapability where the machine cannot; InvalidInput
-    where the file changes what cannot change while a lab is up; ApiError where the API server refuses an object: of a
-    lab that was not up before, nothing is left then.
+    where the file changes what cannot change while a lab is up, or the lab's folder is unfit; ApiError where the API
+    server refuses an object: of a lab that was not up before, nothing is left then.
     """
     paths = LabPaths.of(file.topology.metadata.name)
-    paths.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.make(paths)
     with commanding(paths):
         was_running = is_running(paths)
         try:
