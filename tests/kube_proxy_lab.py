@@ -87,6 +87,10 @@ class ProxyLab:
     def start_proxy(self) -> None:
         self._start("proxy", lambda: kube_proxy.run(self.paths, "node1", options=self.options))
 
+    def start(self, name: str, body: Callable[[], None]) -> None:
+        """Another process, which is a copy of this one."""
+        self._start(name, body)
+
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
         """The exit status of that process, ended by a signal."""
         self.client.close()  # it would find its connection broken
@@ -194,12 +198,14 @@ def _connected(host: str, port: int) -> http.client.HTTPConnection:
 
 
 @contextmanager
-def proxy_lab(folder: Path, *, options: AgentOptions, network: dict[str, object] | None = None) -> Iterator[ProxyLab]:
-    """All of it, running; taken away at the end."""
+def proxy_lab(
+    folder: Path, *, options: AgentOptions | None, network: dict[str, object] | None = None
+) -> Iterator[ProxyLab]:
+    """All of it, running; taken away at the end. Without `options` there is no kube-proxy yet."""
     with Namespaces() as namespaces:
         for name in (POD, NODE):
             namespaces.create(name)
-        lab = ProxyLab(LabPaths("nlipt", folder), namespaces, options)
+        lab = ProxyLab(LabPaths("nlipt", folder), namespaces, options or AgentOptions())
         try:
             for name, command in LINKS:
                 with lab.inside(name):
@@ -207,7 +213,8 @@ def proxy_lab(folder: Path, *, options: AgentOptions, network: dict[str, object]
             lab.start_api()
             spec = {"nodes": [{"name": "node1"}], "network": network or {}}
             lab.client.create(Topology.model_validate({"metadata": {"name": "nlipt"}, "spec": spec}))
-            lab.start_proxy()
+            if options:
+                lab.start_proxy()
             yield lab
         finally:
             lab.client.close()

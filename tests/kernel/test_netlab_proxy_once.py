@@ -293,3 +293,17 @@ def test_the_owner_of_a_user_namespace_may() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "default/web cluster IP" in done.stdout
+
+
+@pytest.mark.parametrize("backend", ["legacy", "nft"])
+@pytest.mark.parametrize("family", list(Family))
+def test_what_render_prints_the_tools_take_as_it_is(family: Family, backend: str) -> None:
+    text = f"{NODE1}---\n{(CASES / 'dual-stack' / 'manifest.yaml').read_text()}"
+    command = [NETLAB, "render", "--node=node1", "-f", "-", f"--family={family}", "--cluster-cidr=10.244.0.0/16"]
+    printed = subprocess.run(command, input=text, check=True, capture_output=True, text=True).stdout
+
+    tool = f"{'ip' if family is Family.IPV4 else 'ip6'}tables-{backend}-restore"
+    done = subprocess.run([tool, "--test"], input=printed, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "KUBE-SVC-" in printed
