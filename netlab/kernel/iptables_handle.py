@@ -19,6 +19,7 @@ from netlab.kernel.iptables_answers import HERE
 from netlab.kernel.iptables_library import iptc, libiptc
 from netlab.model.rules import Family
 
+_libc = ctypes.CDLL(None)
 LIBRARIES = {Family.IPV4: ("ip4tc", "iptc"), Family.IPV6: ("ip6tc", "ip6tc")}
 
 
@@ -165,10 +166,14 @@ class OpenTable:
         self.close()
 
     def close(self) -> None:
-        """Forget the copy; what was not committed is lost."""
+        """Forget the copy; what was not committed is lost.
+
+        A copy of 40000 rules and what is committed of it are 50 MB in small pieces, which malloc would keep.
+        """
         if self._handle:
             self._library.free(self._handle)
             self._handle = None
+            _libc.malloc_trim(0)
 
     def commit(self) -> None:
         """Put the copy in place of the kernel's table, in one step."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,8 +14,6 @@ from netlab.model.rules import Family, Rule, Table, TablePatch
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.decide import decide
 from netlab.proxy.iptables import Spelling
-
-SHARED = {"KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL"}
 
 
 @dataclass
@@ -72,17 +69,12 @@ class World:
         return self.sync()
 
     def agrees(self) -> bool:
-        """Whether the patched kernel holds what whole tables say; in shared chains the order of Services is free."""
-        whole = Kernel()
-        whole.load(self.spelling.tables())
-        shared = {name for name in whole.chains if name[1] in SHARED}
-        last = ("nat", "KUBE-SERVICES")
-        return (
-            self.kernel.chains.keys() == whole.chains.keys()
-            and self.kernel.chains[last][-1] == whole.chains[last][-1]
-            and all(self.kernel.chains[name] == whole.chains[name] for name in whole.chains.keys() - shared)
-            and all(Counter(self.kernel.chains[name]) == Counter(whole.chains[name]) for name in shared)
-        )
+        """Whether the patched kernel holds what whole tables say, rule for rule, and their count is known."""
+        counted, whole = dict(self.spelling.rule_counts()), Kernel()
+        tables = self.spelling.tables()
+        whole.load(tables)
+        rules = {table.name: len(table.hooks) + sum(len(chain.rules) for chain in table.chains) for table in tables}
+        return self.kernel.chains == whole.chains and counted == rules
 
 
 def many(count: int) -> list[KubernetesObject]:

@@ -45,6 +45,18 @@ class ServiceRules(NamedTuple):
     filter_nodeports: tuple[Rule, ...] = ()
     filter_firewall: tuple[Rule, ...] = ()
 
+    @property
+    def shared(self) -> tuple[tuple[Rule, ...], ...]:
+        """The lines in shared chains."""
+        return (
+            self.nat_services,
+            self.nat_nodeports,
+            self.filter_services,
+            self.filter_external,
+            self.filter_nodeports,
+            self.filter_firewall,
+        )
+
 
 def spell_service(route: Route, *, comments: bool) -> ServiceRules:
     """Spell one Route. Without `comments` (over 1000 endpoints) the lines about single endpoints carry none."""
