@@ -21,7 +21,7 @@ from netlab.load.source import printable
 from netlab.load.structure import check_structure
 from netlab.load.tree import Cursor, Mark, Report, plain
 from netlab.model.objects import KubernetesObject
-from netlab.model.topology import LabFile, Topology
+from netlab.model.topology import MODES_THERE, LabFile, ProxyMode, Topology
 
 DEFAULT_NAMESPACE = "default"
 START = Mark(1, 1)
@@ -92,6 +92,14 @@ def _check_whole(document: Document, documents: Documents) -> None:
     there = known(topology, documents)
     check_references(documents, there)
     check_expectations(topology, there)
+    check_proxy_mode(topology)
+
+
+def check_proxy_mode(topology: Cursor) -> None:
+    """A mode that this version lacks is refused: another one in its place would teach something false."""
+    mode = topology.get("spec").get("proxy").get("mode")
+    if mode.text in set(ProxyMode) - MODES_THERE:
+        mode.error(f"proxy mode {mode.text} is not there yet", f"this version has {', '.join(sorted(MODES_THERE))}")
 
 
 def _built(document: Document, report: Report) -> KubernetesObject | None:

@@ -42,6 +42,10 @@ class ProxyMode(StrEnum):
     USERSPACE = "userspace"
 
 
+MODES_THERE = frozenset({ProxyMode.IPTABLES})
+"""The proxy modes that this version has. Another one is refused, never replaced in silence."""
+
+
 class Network(Setting):
     """The address ranges, at most one of each family in each, and how they are joined."""
 

@@ -105,7 +105,7 @@ SYNTAX = {
     ),
     "an alias inside itself is told": (TOPOLOGY + "spec: &a [→*a]\n", [Wrong("", "*a stands inside what it names")]),
     "a tag that would run code is told": (
-        lab("proxy: {mode: →!!python/object:os.system ipvs}"),
+        lab("proxy: {mode: →!!python/object:os.system iptables}"),
         [Wrong("", "the tag !!python/object:os.system does not fit", "take it out")],
     ),
     "NUL in a text is told": (
@@ -273,6 +273,10 @@ FIELDS = {
                 "spec.ports[0].protocol", '"tcp" is not supported: supported values: "TCP", "UDP", "SCTP"', "mean TCP?"
             )
         ],
+    ),
+    "a proxy mode that is not there yet is refused, not replaced": (
+        lab("proxy: {mode: →nftables}"),
+        [Wrong("spec.proxy.mode", "proxy mode nftables is not there yet", "this version has iptables")],
     ),
     "a proxy mode that is none gets those that there are": (
         lab("proxy: {mode: →ebpf}"),
