@@ -17,7 +17,7 @@ from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import sysctls
 from netlab.kernel.iptables import require_tables
 from netlab.model.machine import Check
-from netlab.model.rules import Family
+from netlab.model.rules import Backend, Family
 
 ETH_P_ALL = 0x0003
 SYSTEM_PATH = "/usr/sbin:/sbin"
@@ -28,6 +28,7 @@ LINKS = {
     "VXLAN (fabric: vxlan)": ("vx0 type vxlan id 1 dstport 4789 local 192.0.2.1", "CONFIG_VXLAN"),
 }
 BRIDGE_NETFILTER = "net/bridge/bridge-nf-call-iptables"
+WHERE = {Backend.LEGACY: "legacy tables", Backend.NFT: "no legacy tables: rules are written by iptables-nft"}
 OPTIONAL = "VXLAN (fabric: vxlan)"
 
 
@@ -61,14 +62,14 @@ def _links() -> Iterator[Check]:
 
 def _tables(family: Family) -> Check:
     """IPv6 is asked for by dual-stack labs alone."""
-    name, required = f"legacy iptables, {family}", family is Family.IPV4
+    name, required = f"iptables, {family}", family is Family.IPV4
     try:
-        require_tables(family)
+        backend = require_tables(family)
     except MissingCapability as error:
         return Check(name=name, ok=False, required=required, detail=error.capability, remedy=error.remedy)
     except KernelError as error:
         return Check(name=name, ok=False, required=required, detail=str(error))
-    return Check(name=name, ok=True, required=required)
+    return Check(name=name, ok=True, required=required, detail=WHERE[backend])
 
 
 def _packet_sockets() -> Check:

@@ -42,6 +42,7 @@ def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> di
             synced=has_followed(report, wanted),
             rules=report.rules if report else None,
             last_sync_seconds=report.last_sync_seconds if report else None,
+            backend=report.backend if report else None,
             complaints=report.complaints if report else (),
         )
         for node, report in reports.items()

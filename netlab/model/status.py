@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from netlab.model.rules import Backend
+
 
 class Row(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
@@ -26,20 +28,22 @@ class ProxyReport(Row):
 
     `followed` is, by kind (`services`, `endpointslices`), the newest resourceVersion that its rules follow from;
     `rules` how many rules it has in the kernel; `last_sync_seconds` how long the last sync took. `complaints` say which
-    objects are not served, or not wholly, and why.
+    objects are not served, or not wholly, and why. `backend` tells which of the kernel's tables hold the rules.
     """
 
     followed: dict[str, int] = {}
     rules: int | None = None
     last_sync_seconds: float | None = None
     complaints: tuple[str, ...] = ()
+    backend: Backend | None = None
 
 
 class ProxyStatus(Row):
     """A node's kube-proxy, from its own metrics; `rules` counts the rules it has in the kernel.
 
     `synced` means that the rules follow from the newest Services and EndpointSlices. `last_sync_seconds` is how long
-    the last sync took. `complaints` are the objects that it does not serve, or not wholly.
+    the last sync took. `complaints` are the objects that it does not serve, or not wholly. `backend` tells which of the
+    kernel's tables hold the rules.
     """
 
     running: bool
@@ -47,6 +51,7 @@ class ProxyStatus(Row):
     rules: int | None = None
     last_sync_seconds: float | None = None
     complaints: tuple[str, ...] = ()
+    backend: Backend | None = None
 
 
 class ComplaintRow(Row):
