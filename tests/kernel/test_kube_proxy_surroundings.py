@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from select import select
 from socket import AF_INET6, create_server
 
 import pytest
@@ -15,10 +16,12 @@ from kube_proxy_lab import PODS, ProxyLab, proxy_lab
 from waiting import until
 
 from netlab.agents.kube_proxy import AgentOptions
+from netlab.agents.kube_proxy.guard import Guard
 from netlab.agents.kube_proxy.server import Binding
+from netlab.kernel.nft_changes import NftChanges
 from netlab.kernel.table_marks import TableMarks
 from netlab.model.objects import Event, Node, Service
-from netlab.model.rules import Family
+from netlab.model.rules import Backend, Family
 
 pytestmark = pytest.mark.root
 HEALTH_PORT = 32123
@@ -206,6 +209,22 @@ def test_a_table_s_mark_changes_with_its_rules_and_there_is_none_of_no_table(lab
     assert marks.mark(Family.IPV4, "filter") != before
     assert marks.mark(Family.IPV4, "nonsense") is None
     marks.close()
+
+
+def test_of_iptables_nft_the_kernel_tells_by_itself(lab: ProxyLab) -> None:
+    told: list[NftChanges] = []
+    guard = Guard(told.append)
+    guard.remember({Family.IPV4: Backend.NFT})
+    (changes,) = told
+    assert not guard.disturbed()
+
+    subprocess.run(["iptables-nft", "-t", "nat", "-A", "OUTPUT", "-p", "udp", "-j", "ACCEPT"], check=True)
+
+    assert select([changes], [], [], 5)[0]
+    assert (changes.drain(), changes.drain(), guard.disturbed()) == (True, False, True)
+    guard.remember({Family.IPV4: Backend.NFT})
+    assert not guard.disturbed()
+    guard.close()
 
 
 # --- what is wrong

@@ -280,7 +280,8 @@ def test_without_rights_it_says_what_is_missing_and_what_to_do() -> None:
 def test_the_owner_of_a_user_namespace_may() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to become an ordinary user")
-    inside = f"XTABLES_LOCKFILE=/dev/null {NETLAB} proxy --node=node1 -f - --once -o json && iptables-legacy-save -t nat"
+    command = f"{NETLAB} proxy --node=node1 -f - --once -o json"
+    inside = f"XTABLES_LOCKFILE=/dev/null {command} && iptables-legacy-save -t nat"
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", inside],
         input=NODE1 + service("web", "10.96.0.10"),

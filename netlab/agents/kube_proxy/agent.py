@@ -13,6 +13,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from netlab.agents.kube_proxy.core import Proxier, Synced
 from netlab.agents.kube_proxy.guard import Guard
@@ -27,6 +28,7 @@ from netlab.api.events import WatchEvent
 from netlab.api.foreign import Malformed
 from netlab.api.journal import EventType
 from netlab.errors import KernelError, MissingCapability
+from netlab.kernel.nft_changes import NftChanges
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
 from netlab.model.rules import Family
 from netlab.proxy.complaints import Complaint
@@ -83,8 +85,9 @@ class KubeProxy:
         self._runner = BoundedFrequencyRunner(
             self._sync, min_seconds=options.min_sync_seconds, max_seconds=options.sync_seconds
         )
-        self._guard = Guard()
+        self._guard = Guard(self._listen)
         self._guard_pause = 0.0
+        self._unlisten: Callable[[], object] = bool
         self._unsynced: set[str] = {Node.PLURAL, Service.PLURAL, EndpointSlice.PLURAL}
         self._heard: dict[str, int] = {}
         self._followed: Mapping[str, int] = {}
@@ -131,6 +134,7 @@ class KubeProxy:
                 tasks.create_task(self._watch_tables())
                 tasks.create_task(self._answer_health_checks())
         finally:
+            self._unlisten()
             self._guard.close()
 
     async def _follow(
@@ -176,9 +180,28 @@ class KubeProxy:
         """Ask for a full sync where somebody else has changed a table: flushed rules come back."""
         while True:
             await asyncio.sleep(max(self._options.guard_seconds, self._guard_pause))
-            if self._synced_once and self._guard.disturbed():
-                self.metrics.queue()
-                self._runner.ask(full=True)
+            self._look()
+
+    def _listen(self, changes: NftChanges) -> None:
+        """The kernel tells of every change of nftables: look then, also after our own, which the guard has noted."""
+
+        def heard() -> None:
+            if changes.drain() and not self._guard_pause:
+                self._look()
+
+        loop = asyncio.get_running_loop()
+        loop.add_reader(changes, heard)
+        self._unlisten = partial(loop.remove_reader, changes)
+
+    def _look(self) -> None:
+        try:
+            disturbed = self._synced_once and self._guard.disturbed()
+        except KernelError as error:
+            log.error("%s; comparing all rules", error)
+            disturbed = True
+        if disturbed:
+            self.metrics.queue()
+            self._runner.ask(full=True)
 
     async def _answer_health_checks(self) -> None:
         servers = HealthCheckServers(self.healthy)
@@ -193,14 +216,14 @@ class KubeProxy:
     def _sync(self, full: bool) -> bool:
         """One sync; False where it failed, with the reason in the log."""
         heard = dict(self._heard)
-        disturbed = self._synced_once and self._guard.disturbed()
         try:
+            disturbed = self._synced_once and self._guard.disturbed()
             done = self._proxier.sync(full=full or disturbed)
+            self._guard.remember(self._proxier.backends)
         except (KernelError, MissingCapability) as error:
             self.metrics.failures += 1
             log.error("%s; trying again", error)
             return False
-        self._guard.remember(self._proxier.families)
         self._guard_pause = GUARD_SHARE * done.seconds if disturbed and not done.changed else 0.0
         self._say(done)
         self._followed, self._synced_once = heard, True

@@ -19,7 +19,7 @@ from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import iptables, sysctls
 from netlab.kernel.local_addresses import local_addresses
 from netlab.model.objects import KubernetesObject
-from netlab.model.rules import Family, Jump, Table
+from netlab.model.rules import Backend, Family, Jump, Table
 from netlab.model.state import Sysctl
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.collector import collector_resting
@@ -78,9 +78,9 @@ class Proxier:
         return (*self._refused.values(), *self._tracker.complaints, *left_out)
 
     @property
-    def families(self) -> tuple[Family, ...]:
-        """Those that there are rules for, as of the last sync."""
-        return tuple(self._spellings)
+    def backends(self) -> Mapping[Family, Backend]:
+        """The families that there are rules for, as of the last sync, and where the kernel has them."""
+        return {family: iptables.require_tables(family) for family in self._spellings}
 
     @property
     def health_checks(self) -> tuple[HealthCheck, ...]:
@@ -106,9 +106,9 @@ class Proxier:
     def rule_counts(self) -> Mapping[tuple[Family, str], int]:
         """How many rules there are by family and table, hooks among them."""
         return {
-            (family, table.name): len(table.hooks) + sum(len(chain.rules) for chain in table.chains)
+            (family, table): count
             for family, spelling in self._spellings.items()
-            for table in spelling.tables()
+            for table, count in spelling.rule_counts().items()
         }
 
     def prepare(self) -> tuple[Sysctl, ...]:
