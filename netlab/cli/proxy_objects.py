@@ -9,7 +9,7 @@ from pathlib import Path
 from netlab.api.foreign import Malformed, read_object
 from netlab.cli.output import say
 from netlab.load.plain import PlainDocument, load_documents
-from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
+from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceType
 from netlab.proxy.complaints import Complaint
 
 KINDS: dict[str, type[KubernetesObject]] = {kind.__name__: kind for kind in (Node, Service, EndpointSlice)}
@@ -34,7 +34,15 @@ def read_proxy_objects(path: Path, *, node: str) -> ProxyObjects:
     objects = tuple(each for each in found if not isinstance(each, Malformed))
     if not any(isinstance(each, Node) and each.metadata.name == node for each in objects):
         say(f"warning: {path} has no Node {node}: its zone, addresses and Pod ranges are not known")
+    for each in objects:
+        if isinstance(each, Service) and _lacks_address(each):
+            say(f"warning: Service {each.key} has no clusterIP: an API server would give it one, a file must name it")
     return ProxyObjects(objects, tuple(each.complaint() for each in found if isinstance(each, Malformed)))
+
+
+def _lacks_address(service: Service) -> bool:
+    spec = service.spec
+    return not (spec.cluster_ip or spec.cluster_ips) and spec.type is not ServiceType.EXTERNAL_NAME
 
 
 def _placed(document: PlainDocument) -> PlainDocument:

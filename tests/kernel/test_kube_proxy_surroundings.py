@@ -61,6 +61,8 @@ def refused(host: str, port: int = HEALTH_PORT) -> bool:
         answer(host, port)
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it was just about to be closed
+        return False
     return False
 
 

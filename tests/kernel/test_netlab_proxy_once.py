@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from proxy_objects import CASES
+from proxy_objects import CASES, documents
 from proxy_reference import cases, comparable, flags_of, measured
 
+from netlab.agents.kube_proxy.core import Proxier
 from netlab.kernel.namespaces import Namespaces
 from netlab.model.rules import Family
+from netlab.proxy.config import ProxyConfig
 from netlab.proxy.save_reader import read_save
 
 pytestmark = pytest.mark.root
@@ -294,6 +297,20 @@ def test_the_owner_of_a_user_namespace_may() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "default/web cluster IP" in done.stdout
+
+
+def test_an_address_that_the_node_gets_later_answers_node_ports_after_the_next_full_sync() -> None:
+    config = ProxyConfig(node_name="node1", nodeport_addresses=(ip_network("192.0.2.0/24"),))
+    proxier = Proxier(config)
+    for found in documents(CASES / "node1.yaml") + documents(CASES / "nodeport" / "manifest.yaml"):
+        proxier.put(found)
+    proxier.sync()
+    assert "-d 192.0.2.5/32" not in saved()
+
+    subprocess.run(["ip", "address", "add", "192.0.2.5/24", "dev", "lo"], check=True)
+    proxier.sync(full=True)
+
+    assert "-A KUBE-SERVICES -d 192.0.2.5/32 " in saved()
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])

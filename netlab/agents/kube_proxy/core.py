@@ -19,7 +19,7 @@ from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import iptables, sysctls
 from netlab.kernel.local_addresses import local_addresses
 from netlab.model.objects import KubernetesObject
-from netlab.model.rules import Backend, Family, Jump, Table
+from netlab.model.rules import Backend, Family, IPAddress, Jump, Table
 from netlab.model.state import Sysctl
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.collector import collector_resting
@@ -70,6 +70,8 @@ class Proxier:
         self._unusable: set[Family] = set()
         self._stale_flows: list[StaleFlows] = []
         self._health: tuple[HealthCheck, ...] = ()
+        self._anew = True
+        self._addresses: tuple[IPAddress, ...] = ()
 
     @property
     def complaints(self) -> tuple[Complaint, ...]:
@@ -143,14 +145,17 @@ class Proxier:
         for complaint in changes.complaints:
             log.warning("%s", complaint)
         self._stale_flows += changes.stale
-        if changes.node_changed or not self._spellings:
+        anew = self._anew or changes.node_changed or (full and self._addresses_differ())
+        self._anew = True  # whatever fails from here on, the next sync does not rely on it
+        if anew:
             self._start_over()
             written = self._write_all()
-            full = True
         else:
             routes = self._routes(changes.ports)
             written = [self._follow(family, routes, full=full) for family in self._spellings]
-        self._note_health(changes.ports, all_of_them=changes.node_changed or full)
+        self._anew = False
+        full = full or anew
+        self._note_health(changes.ports, all_of_them=full)
         deleted = delete_stale_flows(self._stale_flows)
         self._stale_flows.clear()
         seconds = time.perf_counter() - started
@@ -196,12 +201,17 @@ class Proxier:
         """Spell everything anew, as after a change of the node itself."""
         families = self.families_here()
         addresses, node = local_addresses(), self._tracker.node
+        self._addresses = addresses
         routes = decide_all(self._tracker, self._config)
         for family in families:
             spelling = Spelling(config=self._config, node=node, family=family, local_addresses=addresses)
             spelling.start(routes, endpoint_total=self._tracker.endpoint_total(family))
             self._spellings[family] = spelling
             self._tables.setdefault(family, KernelTables(family)).stale = True
+
+    def _addresses_differ(self) -> bool:
+        """Whether the node has got or lost an address that node ports may answer on."""
+        return bool(self._config.nodeport_addresses) and local_addresses() != self._addresses
 
     def _write_all(self) -> list[bool]:
         return [self._tables[family].write(spelling.tables()) > 0 for family, spelling in self._spellings.items()]

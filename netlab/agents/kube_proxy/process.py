@@ -28,6 +28,7 @@ from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 
 RETRY_SECONDS = 0.1
+LISTED_WITHIN_SECONDS = 60.0
 SERVED = (Node, Service, EndpointSlice)
 Work = Coroutine[object, object, None]
 log = logging.getLogger(__name__)
@@ -64,8 +65,13 @@ def serve_objects(
 
 
 def once_from(access: ServerAccess, config: ProxyConfig) -> ProxyResult:
-    """Put in place what the API server has now, waiting for it if it does not answer. See `once`."""
-    objects, refused = asyncio.run(_all_objects(access, config.node_name))
+    """Put in place what the API server has now; NetlabError where it does not tell within a minute. See `once`."""
+    try:
+        objects, refused = asyncio.run(_all_objects(access, config.node_name))
+    except TimeoutError:
+        raise NetlabError(
+            f"{access.name} did not list Nodes, Services and EndpointSlices within {LISTED_WITHIN_SECONDS:g} seconds"
+        ) from None
     return once(config, objects, refused)
 
 
@@ -146,7 +152,7 @@ async def _all_objects(access: ServerAccess, node: str) -> tuple[list[Kubernetes
     def refuse(malformed: Malformed[KubernetesObject]) -> None:
         refused.append(malformed.complaint())
 
-    async with ApiClient(access) as client:
+    async with ApiClient(access) as client, asyncio.timeout(LISTED_WITHIN_SECONDS):
         source: ObjectSource = client
         for kind in SERVED:
             fields = f"metadata.name={node}" if kind is Node else ""
