@@ -143,15 +143,24 @@ def read_object(kind: type[K], document: Json) -> K | Malformed[K]:
     except ValidationError as error:
         detail = error.errors(include_url=False, include_context=False)[0]
         given = "" if detail["type"] == "missing" else f" (it is {repr(detail['input'])[:80]})"
-        return Malformed(kind, _metadata(document), field_path(detail["loc"]), detail["msg"] + given)
+        return Malformed(
+            kind, _metadata(document), _sayable(field_path(detail["loc"])), _sayable(detail["msg"] + given)
+        )
     except RecursionError:
         return Malformed(kind, _metadata(document), "", "is nested too deeply")
+
+
+def _sayable(text: str) -> str:
+    """JSON may hold halves of characters (`\\ud800`), which cannot be printed or sent on."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _metadata(document: Json) -> ObjectMeta:
     """As much of a name as there is."""
     found = document.get("metadata") if isinstance(document, Mapping) else None
     given = found if isinstance(found, dict) else {}
-    texts = {name: text[:NAME_LIMIT] for name in ("name", "namespace") if isinstance(text := given.get(name), str)}
+    texts = {
+        name: _sayable(text[:NAME_LIMIT]) for name in ("name", "namespace") if isinstance(text := given.get(name), str)
+    }
     version = cast("str", given.get("resourceVersion")) if isinstance(given.get("resourceVersion"), str) else None
     return ObjectMeta(name=texts.get("name", ""), namespace=texts.get("namespace"), resource_version=version)
