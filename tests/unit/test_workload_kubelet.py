@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from netlab.agents.kubelet_environment import arguments, environment
-from netlab.agents.kubelet_log import ContainerLog
-from netlab.agents.kubelet_probe import ProbeTarget, Readiness, outcome, request_text, watch_readiness
-from netlab.agents.kubelet_status import (
+from netlab.agents.kubelet.environment import arguments, environment
+from netlab.agents.kubelet.log import ContainerLog
+from netlab.agents.kubelet.probe import ProbeTarget, Readiness, outcome, request_text, watch_readiness
+from netlab.agents.kubelet.status import (
     ContainerReport,
     Running,
     Terminated,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import aiohttp
 
-from netlab.agents.kubelet_container import ContainerRunner, Sandbox
-from netlab.agents.kubelet_log import ContainerLog
-from netlab.agents.kubelet_status import ContainerReport, pod_status, remembered, restarting
+from netlab.agents.kubelet.container import ContainerRunner, Sandbox
+from netlab.agents.kubelet.log import ContainerLog
+from netlab.agents.kubelet.status import ContainerReport, pod_status, remembered, restarting
 from netlab.api.client import ApiClient
 from netlab.errors import ApiError
 from netlab.model.objects import NETWORK_READY, Container, Pod, PodStatus

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from netlab.agents.kubelet_environment import arguments, environment
-from netlab.agents.kubelet_log import ContainerLog
-from netlab.agents.kubelet_probe import ProbeTarget, watch_readiness
-from netlab.agents.kubelet_process import ContainerCommand, exit_status
-from netlab.agents.kubelet_status import (
+from netlab.agents.kubelet.environment import arguments, environment
+from netlab.agents.kubelet.log import ContainerLog
+from netlab.agents.kubelet.probe import ProbeTarget, watch_readiness
+from netlab.agents.kubelet.process import ContainerCommand, exit_status
+from netlab.agents.kubelet.status import (
     HEALTHY_AFTER_SECONDS,
     ContainerReport,
     Running,

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import aiohttp
 
-from netlab.agents.kubelet_pod import NodeContext, PodWorker
+from netlab.agents.kubelet.pod import NodeContext, PodWorker
 from netlab.api.client import ApiClient
 from netlab.api.encoding import Json
 from netlab.api.journal import EventType
