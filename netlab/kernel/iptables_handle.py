@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -202,7 +202,14 @@ class OpenTable:
         return Policy(verdict.decode(), packets, octets)
 
     def create_chain(self, chain: str) -> None:
-        self._check(self._library.create_chain(chain.encode(), self._handle), f"create chain {chain}")
+        self.create_chains((chain,))
+
+    def create_chains(self, chains: Iterable[str]) -> None:
+        """Many at once: the last of the alphabet first is quickest, for libiptc looks for a place from the front."""
+        create, handle = self._library.create_chain, self._handle
+        for chain in chains:
+            if not create(chain.encode(), handle):
+                raise self._error(f"create chain {chain}")
 
     def delete_chain(self, chain: str) -> None:
         """Delete an empty chain to which nothing jumps."""

@@ -93,8 +93,7 @@ def _apply(table: Table, stamped: Stamped) -> Applied:
     wanted = {chain.name for chain in table.chains}
     with OpenTable(table.family, table.name) as kernel:
         present = set(kernel.chains())
-        for name in sorted(wanted - present, reverse=True):  # libiptc looks for each one's place from the front
-            kernel.create_chain(name)
+        kernel.create_chains(sorted(wanted - present, reverse=True))
         created = len(wanted - present)
         written = 0
         for chain in stamped.chains():
@@ -195,10 +194,10 @@ def _edit(kernel: OpenTable, edit: StampedEdit) -> None:
 
 
 def _remove(table: Table, stamped: Stamped) -> Applied:
-    names = {chain.name for chain in table.chains}
+    names, hooks = {chain.name for chain in table.chains}, stamped.hooks
     with OpenTable(table.family, table.name) as kernel:
         changes = 0
-        for hook in stamped.hooks:
+        for hook in hooks:
             while (position := _position(kernel, hook, stamped.stamper)) is not None:
                 kernel.delete_at(hook.chain, position)
                 changes += 1

@@ -53,8 +53,14 @@ class Stamped:
     table: str
     stamper: Stamper
     whole: Sequence[Chain]
-    hooks: Sequence[Line]
+    hooked: Sequence[Chain] = ()
+    """A chain of one rule for each hook."""
     edits: Sequence[StampedEdit] = ()
+
+    @property
+    def hooks(self) -> list[Line]:
+        """The hooks: UnknownShape before `learn`, RuleRefused."""
+        return [line for hook in self.hooked for line in _stamped_chain(self.stamper, self.table, hook).lines()]
 
     def chains(self) -> Iterator[StampedChain]:
         """The whole chains, one after the other: UnknownShape before `learn`, RuleRefused."""
@@ -66,17 +72,13 @@ class Stamped:
         return [*self.hooks, *(line for part in parts for line in part.lines())]
 
     def learn(self) -> None:
-        """Learn the shapes of the whole chains, all together; RuleRefused for a rule that cannot be said."""
-        _learn(self.stamper, self.table, self.whole)
+        """Learn the shapes of hooks and whole chains, all together; RuleRefused for a rule that cannot be said."""
+        _learn(self.stamper, self.table, (*self.hooked, *self.whole))
 
 
 def stamp_table(family: Family, table: str, *, chains: Sequence[Chain] = (), hooks: Sequence[Hook] = ()) -> Stamped:
-    """Whole chains and hooks; RuleRefused for a rule that cannot be said."""
-    ours = stamper(family)
-    hooked = [Chain(hook.chain, (hook.rule,)) for hook in hooks]
-    _learn(ours, table, hooked)
-    lines = [line for hook in hooked for line in _stamped_chain(ours, table, hook).lines()]
-    return Stamped(table, ours, chains, lines)
+    """Whole chains and hooks, not looked at yet."""
+    return Stamped(table, stamper(family), chains, [Chain(hook.chain, (hook.rule,)) for hook in hooks])
 
 
 def stamp_patch(patch: TablePatch) -> Stamped:
@@ -93,7 +95,7 @@ def stamp_patch(patch: TablePatch) -> Stamped:
         )
         for old, new in zip(removed, added, strict=True)
     ]
-    return Stamped(patch.name, ours, patch.chains, (), edits)
+    return Stamped(patch.name, ours, patch.chains, edits=edits)
 
 
 def _stamped_chain(ours: Stamper, table: str, chain: Chain) -> StampedChain:

@@ -28,7 +28,10 @@ class Stamper:
 
     def stamp(self, rule: Rule) -> bytes:
         """The rule as `OpenTable.append` takes it; UnknownShape where its shape is to be learned first."""
-        return self.shape(rule).stamp(rule)
+        try:
+            return self._shapes[shape_of(rule)].stamp(rule)
+        except KeyError:
+            raise UnknownShape(str(rule)) from None
 
     def shape(self, rule: Rule) -> Shape:
         """The shape of the rule; UnknownShape where it is to be learned first."""

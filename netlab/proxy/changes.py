@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
@@ -196,7 +197,7 @@ class ChangeTracker:
             for _, found in sorted(slices.items(), key=_first)
             if found.family is key.family and (group := found.by_port.get(of_slice))
         ]
-        return groups[0] if len(groups) == 1 else merged(groups)
+        return groups[0] if len(groups) == 1 else merged(tuple(chain.from_iterable(groups)))
 
     # --- as last collected
 

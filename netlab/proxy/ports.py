@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from netlab.model.names import DNS_LABEL
 from netlab.model.objects import Service, ServiceType, TrafficPolicy
-from netlab.model.objects import ServicePort as ServicePortObject
 from netlab.model.rules import Family, IPAddress, IPNetwork, Protocol
 from netlab.proxy.addresses import family_of, read_address, read_network, special
 from netlab.proxy.complaints import Complaint
@@ -111,32 +110,30 @@ class ServiceReader:
 
     def _has_valid_name(self) -> bool:
         namespace, name = service_name(self.service)
+        if DNS_LABEL.fullmatch(namespace) and DNS_LABEL.fullmatch(name):
+            return True
         for path, text in (("metadata.namespace", namespace), ("metadata.name", name)):
             if not DNS_LABEL.fullmatch(text):
                 self._complain(path, f"{text[:80]!r} is not a DNS label")
-                return False
-        return True
+        return False
 
     def _ports_of(self, cluster_ip: IPAddress, family: Family) -> Iterator[ServicePort]:
-        spec, shared = self.service.spec, self._shared(family)
-        name = service_name(self.service)
-        for index, port in enumerate(spec.ports):
-            if port.name and not DNS_LABEL.fullmatch(port.name):
-                self._complain(f"spec.ports[{index}].name", f"{port.name[:80]!r} is not a DNS label")
+        shared, service = self._shared(family), service_name(self.service)
+        for index, port in enumerate(self.service.spec.ports):
+            name = port.name or ""
+            if name and not DNS_LABEL.fullmatch(name):
+                self._complain(f"spec.ports[{index}].name", f"{name[:80]!r} is not a DNS label")
                 continue
-            key = PortKey(name, port.name or "", _PROTOCOLS[port.protocol], family)
-            yield shared.of_port(key, cluster_ip=cluster_ip, port=port)
+            key = PortKey(service, name, _PROTOCOLS[port.protocol], family)
+            yield ServicePort(key, cluster_ip, port.port, port.node_port, *shared)
 
     def _shared(self, family: Family) -> _Shared:
-        spec = self.service.spec
+        spec, ingress = self.service.spec, self.service.status.load_balancer.ingress
+        balanced = [i.ip for i in ingress if i.ip and i.ip_mode in {None, "VIP"}] if ingress else ()
         return _Shared(
             external_ips=self._of_family(spec.external_ips, path="spec.externalIPs", family=family),
-            load_balancer_ips=self._of_family(
-                [i.ip for i in self.service.status.load_balancer.ingress if i.ip and i.ip_mode in {None, "VIP"}],
-                path="status.loadBalancer.ingress",
-                family=family,
-            ),
-            source_ranges=self._source_ranges(family),
+            load_balancer_ips=self._of_family(balanced, path="status.loadBalancer.ingress", family=family),
+            source_ranges=self._source_ranges(family) if spec.load_balancer_source_ranges else (),
             affinity_seconds=_affinity_seconds(self.service),
             external_local=_is_external_policy_local(self.service),
             internal_local=spec.internal_traffic_policy is TrafficPolicy.LOCAL,
@@ -160,8 +157,6 @@ class ServiceReader:
 
     def _source_ranges(self, family: Family) -> tuple[IPNetwork, ...]:
         """No ranges where one of them is everything."""
-        if not self.service.spec.load_balancer_source_ranges:
-            return ()
         found: list[IPNetwork] = []
         for index, text in enumerate(self.service.spec.load_balancer_source_ranges):
             network = read_network(text)
@@ -187,9 +182,6 @@ class _Shared(NamedTuple):
     external_local: bool
     internal_local: bool
     health_check_port: int | None
-
-    def of_port(self, key: PortKey, *, cluster_ip: IPAddress, port: ServicePortObject) -> ServicePort:
-        return ServicePort(key, cluster_ip, port.port, port.node_port, *self)
 
 
 def service_name(service: Service) -> ServiceName:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import lt
 from typing import NamedTuple
 
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice
 from netlab.model.objects import Endpoint as EndpointObject
 from netlab.model.rules import Family, IPAddress, Protocol
-from netlab.proxy.addresses import family_of, read_address, special, with_port
+from netlab.proxy.addresses import read_address, special, with_port
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.ports import ServiceName
 
@@ -36,8 +37,7 @@ class Endpoint(NamedTuple):
 PortOfSlice = tuple[str, Protocol]
 
 
-@dataclass(frozen=True, slots=True)
-class SliceEndpoints:
+class SliceEndpoints(NamedTuple):
     """One EndpointSlice, checked: its endpoints by port name and protocol, each sorted by name."""
 
     service: ServiceName
@@ -59,13 +59,13 @@ class SliceReader:
         service = metadata.labels.get(SERVICE_NAME_LABEL)
         if HEADLESS_LABEL in metadata.labels or not service or self.slice.address_type == "FQDN":
             return None
-        family = Family(self.slice.address_type)
+        family = _FAMILIES[self.slice.address_type]
         hosts = tuple(self._hosts(family))
         by_port: dict[PortOfSlice, tuple[Endpoint, ...]] = {}
         for port in self.slice.ports:
             if port.port:
                 key = (port.name or "", _PROTOCOLS[port.protocol])
-                by_port[key] = merged((by_port.get(key, ()), self._endpoints_of(port.port, hosts)))
+                by_port[key] = merged((*by_port.get(key, ()), *self._endpoints_of(port.port, hosts)))
         return SliceEndpoints(ServiceName(metadata.namespace or "default", service), family, by_port)
 
     def _hosts(self, family: Family) -> Iterator[_Host]:
@@ -75,7 +75,7 @@ class SliceReader:
             address = read_address(text)
             if address is None:
                 reason = "is not an IP address"
-            elif family_of(address) is not family:
+            elif (address.version == 4) is not (family is Family.IPV4):
                 reason = f"is not an {family} address"
             else:
                 reason = special(address)
@@ -117,19 +117,22 @@ def _endpoint(host: _Host, port: int, *, here: str) -> Endpoint:
 
 
 _NOBODY: frozenset[str] = frozenset()
+_FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 _PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
 
 
-def merged(groups: Iterable[tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:
+def merged(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     """All of them sorted by name, the same address and port once.
 
     While an endpoint moves from one slice to another both hold it, perhaps in different states: the one on this node
     wins, then the one that is ready.
     """
+    names = [endpoint.name for endpoint in endpoints]
+    if all(map(lt, names, names[1:])):
+        return endpoints
     found: dict[str, Endpoint] = {}
-    for group in groups:
-        for endpoint in group:
-            known = found.get(endpoint.name)
-            if known is None or (endpoint.local, endpoint.ready) > (known.local, known.ready):
-                found[endpoint.name] = endpoint
+    for endpoint in endpoints:
+        known = found.get(endpoint.name)
+        if known is None or (endpoint.local, endpoint.ready) > (known.local, known.ready):
+            found[endpoint.name] = endpoint
     return tuple([found[name] for name in sorted(found)])

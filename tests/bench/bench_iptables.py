@@ -5,8 +5,12 @@
 Each number of Services, of two endpoints each, has a process and a namespace of its own. Times are milliseconds, the
 medians of five, in turns, for the first sync and for the restore, of twenty for one endpoint changed:
 
-    deciding   objects taken in, checked, and made Routes       stamping   rules to bytes
-    spelling   Routes to rules                                  kernel     libiptc reads, changes and commits the table
+    taking-in  objects checked, and what changed collected      stamping   rules to bytes
+    deciding   what is known made Routes                        kernel     libiptc reads, changes and commits the table
+    spelling   Routes to rules
+
+`ratio` is all of that to the restore, `ratioOfRules` without taking-in. `nft` is the same with iptables-nft, once each,
+beside iptables-nft-restore of the whole text.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from netlab.kernel import iptables
 from netlab.kernel.iptables_stamped import stamp_patch, stamp_table
 from netlab.kernel.namespaces import Namespaces
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
-from netlab.model.rules import Family, Table
+from netlab.model.rules import Backend, Family, Table
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.collector import collector_resting
 from netlab.proxy.config import ProxyConfig
@@ -98,7 +102,7 @@ def stamped(table: Table) -> None:
 def first_sync(objects: list[KubernetesObject]) -> tuple[Milliseconds, ChangeTracker, Spelling]:
     """From objects in memory to rules in the kernel."""
     watch = Stopwatch()
-    tracker = watch.time("deciding", lambda: taken_in(objects))
+    tracker = watch.time("taking-in", lambda: taken_in(objects))
     routes = watch.time("deciding", lambda: decide_all(tracker, CONFIG))
     spelling = Spelling(config=CONFIG, node=tracker.node, family=Family.IPV4)
     watch.time("spelling", lambda: spelling.start(routes, endpoint_total=tracker.endpoint_total(Family.IPV4)))
@@ -110,30 +114,29 @@ def first_sync(objects: list[KubernetesObject]) -> tuple[Milliseconds, ChangeTra
     for table in tables:
         watch.time("stamping", lambda table=table: stamped(table))
     watch.taken["kernel"] = applying - watch.taken["stamping"]
-    watch.taken["total"] = watch.taken["deciding"] + watch.taken["spelling"] + applying
+    watch.taken["total"] = watch.taken["taking-in"] + watch.taken["deciding"] + watch.taken["spelling"] + applying
     return watch.taken, tracker, spelling
 
 
 def one_change(tracker: ChangeTracker, spelling: Spelling, *, number: int, shift: int) -> Milliseconds:
     """From one EndpointSlice in memory to rules in the kernel."""
     watch, changed = Stopwatch(), endpoints(number, shift=shift)
-    watch.time("deciding", lambda: tracker.put(changed))
-    keys = watch.time("deciding", tracker.collect).ports
+    watch.time("taking-in", lambda: tracker.put(changed))
+    keys = watch.time("taking-in", tracker.collect).ports
     routes = watch.time(
         "deciding",
         lambda: {
             key: decide(tracker.ports[key], tracker.endpoints(key), node=tracker.node, config=CONFIG) for key in keys
         },
     )
-    total = tracker.endpoint_total(Family.IPV4)
-    patches = watch.time("spelling", lambda: spelling.update(routes, endpoint_total=total))
+    endpoint_total = tracker.endpoint_total(Family.IPV4)
+    patches = watch.time("spelling", lambda: spelling.update(routes, endpoint_total=endpoint_total))
     for patch in patches:
         watch.time("stamping", lambda patch=patch: list(stamp_patch(patch).chains()))
         watch.time("kernel", lambda patch=patch: iptables.apply_patch(patch))
     watch.taken["kernel"] -= watch.taken["stamping"]
-    watch.taken["user-space"] = watch.taken["deciding"] + watch.taken["spelling"] + watch.taken["stamping"]
-    watch.taken["total"] = watch.taken["user-space"] + watch.taken["kernel"]
-    return watch.taken
+    total = sum(watch.taken.values())
+    return watch.taken | {"user-space": total - watch.taken["kernel"], "total": total}
 
 
 def emptied(tables: tuple[Table, ...]) -> None:
@@ -141,19 +144,21 @@ def emptied(tables: tuple[Table, ...]) -> None:
         iptables.remove(table)
 
 
-def restore(text: str) -> float:
-    """Milliseconds of iptables-legacy-restore, its start included."""
+def restore(text: str, *, backend: Backend = Backend.LEGACY) -> float:
+    """Milliseconds of iptables-legacy-restore or iptables-nft-restore, its start included."""
     started = time.perf_counter()
-    subprocess.run(["iptables-legacy-restore"], input=text.encode(), check=True)
+    subprocess.run([f"iptables-{backend}-restore"], input=text.encode(), check=True)
     return 1000 * (time.perf_counter() - started)
 
 
 def measure(count: int) -> dict[str, object]:
     objects = [NODE, *(made for number in range(count) for made in (service(number), endpoints(number)))]
-    syncs, restores = [], []
+    iptables.require_tables(Family.IPV4)  # as the agent does when it starts
+    syncs, restores, peak = [], [], 0.0
     for _ in range(ROUNDS):
         with collector_resting():  # as the agent does
             taken, tracker, spelling = first_sync(objects)
+        peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before there is a text
         syncs.append(taken)
         tables = spelling.tables()
         text = save_text(tables)
@@ -163,16 +168,40 @@ def measure(count: int) -> dict[str, object]:
     for table in spelling.tables():
         iptables.apply(table)
     changes = [one_change(tracker, spelling, number=n * count // CHANGES, shift=1) for n in range(CHANGES)]
+    emptied(spelling.tables())
     restored, whole = statistics.median(restores), statistics.median(taken["total"] for taken in syncs)
+    rules = statistics.median(taken["total"] - taken["taking-in"] for taken in syncs)
     return {
         "services": count,
         "firstSync": medians(syncs),
         "restore": round(restored, 1),
         "ratio": round(whole / restored, 2),
+        "ratioOfRules": round(rules / restored, 2),
         "ratios": [round(taken["total"] / bare, 2) for taken, bare in zip(syncs, restores, strict=True)],
         "oneEndpoint": medians(changes),
-        "peakMegabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "nft": by_nft(spelling, text, objects),
+        "peakMegabytes": round(peak, 1),
     }
+
+
+def by_nft(spelling: Spelling, text: str, objects: list[KubernetesObject]) -> Milliseconds:
+    """The same rules by iptables-nft: `firstSync` and `oneEndpoint` with all that leads to them."""
+    watch = Stopwatch()
+    watch.time("restore", lambda: restore(text, backend=Backend.NFT))
+    for table in spelling.tables():
+        iptables.remove(table, backend=Backend.NFT)
+    tracker = watch.time("firstSync", lambda: taken_in(objects))
+    routes = watch.time("firstSync", lambda: decide_all(tracker, CONFIG))
+    total = tracker.endpoint_total(Family.IPV4)
+    watch.time("firstSync", lambda: spelling.start(routes, endpoint_total=total))
+    for table in watch.time("firstSync", spelling.tables):
+        watch.time("firstSync", lambda table=table: iptables.apply(table, backend=Backend.NFT))
+    watch.time("oneEndpoint", lambda: tracker.put(endpoints(0, shift=2)))
+    (key,) = watch.time("oneEndpoint", tracker.collect).ports
+    route = decide(tracker.ports[key], tracker.endpoints(key), node=tracker.node, config=CONFIG)
+    for patch in watch.time("oneEndpoint", lambda: spelling.update({key: route}, endpoint_total=total)):
+        watch.time("oneEndpoint", lambda patch=patch: iptables.apply_patch(patch, backend=Backend.NFT))
+    return {name: round(taken, 1) for name, taken in watch.taken.items()}
 
 
 def medians(rounds: list[Milliseconds]) -> Milliseconds:
@@ -186,11 +215,11 @@ def in_a_child(count: int) -> dict[str, object]:
     if child == 0:
         try:
             with Namespaces() as namespaces:
-                namespaces.create(f"nlipt.bench{count}")
+                namespaces.create(f"nlpxs.bench{count}")
                 try:
                     os.write(writing, json.dumps(measure(count)).encode())
                 finally:
-                    namespaces.delete(f"nlipt.bench{count}")
+                    namespaces.delete(f"nlpxs.bench{count}")
         finally:
             os._exit(0)
     os.close(writing)

@@ -228,13 +228,9 @@ class _Speller:
             rules += self._returning_clients(endpoints, seconds=self.port.affinity_seconds)
         left = len(endpoints)
         for endpoint in endpoints:
-            rules.append(
-                Rule(
-                    comment=f"{self.text} -> {endpoint.name}" if self.comments else None,
-                    statistic=one_in(left) if left > 1 else None,
-                    target=self.jumps[endpoint.name],
-                )
-            )
+            comment = f"{self.text} -> {endpoint.name}" if self.comments else None
+            statistic = one_in(left) if left > 1 else None
+            rules.append(Rule(comment=comment, statistic=statistic, target=self.jumps[endpoint.name]))
             left -= 1
         return rules
 
