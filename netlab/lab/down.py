@@ -40,9 +40,12 @@ def clear_away(paths: LabPaths) -> None:
     """End the lab, in whatever state it is, and remove all that is left. The caller has the right to command it."""
     os.close(end_processes(paths))
     remove_leftovers(paths)
-    shutil.rmtree(paths.directory)
-    with contextlib.suppress(OSError):
-        paths.directory.parent.rmdir()
+    for lock in (paths.lock, paths.command_lock):
+        lock.unlink(missing_ok=True)
+    # From here on another command may have begun anew in the folder, with a lock of its own: then the folder stays.
+    for directory in (paths.directory, paths.directory.parent):
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def end_processes(paths: LabPaths) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -19,9 +20,11 @@ def make(paths: LabPaths) -> None:
     if length > LONGEST_SOCKET_PATH:
         said = f"the path of the lab's socket would have {length} bytes, {LONGEST_SOCKET_PATH} are possible"
         raise _unfit(paths.directory, said, "set XDG_RUNTIME_DIR to a folder with a shorter path")
-    paths.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    while not paths.directory.is_dir():
+        paths.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileNotFoundError):  # the `down` of another lab has just removed the empty parent
+            paths.directory.mkdir(exist_ok=True, mode=0o700)
     check_owner(paths.directory.parent)
-    paths.directory.mkdir(exist_ok=True, mode=0o700)
 
 
 def check_owner(directory: Path) -> None:

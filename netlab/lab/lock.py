@@ -56,7 +56,10 @@ def is_running(paths: LabPaths) -> bool:
 @contextlib.contextmanager
 def commanding(paths: LabPaths) -> Iterator[None]:
     """The right to start, change or end the lab; LabBusy where another command has it."""
-    descriptor = try_lock(paths.command_lock)
+    try:
+        descriptor = try_lock(paths.command_lock)
+    except FileNotFoundError:  # the folder went in this moment: a `down` is just ending
+        descriptor = None
     if descriptor is None:
         raise LabBusy(f"lab {paths.lab}: another netlab up or down is at work on it; wait for it, then try again")
     try:
