@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,10 @@ NETLAB = str(Path(sys.executable).with_name("netlab"))
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PREFIX = f"nljny{os.getpid()}"
 """What the names of this run's labs start with: another run on the same machine has others."""
+SYNC_PERIOD = 30.0
+"""Seconds after which a kube-proxy looks at everything anyway (its --iptables-sync-period)."""
+BY_WATCH = SYNC_PERIOD / 3
+"""Seconds: what has come about by then was not found by looking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,15 @@ def topology(file: str, *, name: str) -> str:
     """The text of a file of topologies/ under another lab name."""
     text = (TOPOLOGIES / f"{file}.yaml").read_text()
     return text.replace(f"metadata: {{name: {file}}}", f"metadata: {{name: {name}}}", 1)
+
+
+def comes_true(condition: Callable[[], bool], *, within: float = BY_WATCH) -> bool:
+    """Whether it becomes so in time: asked again and again, each time by commands, which take theirs."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+    return True
 
 
 def pid_namespaces() -> dict[int, set[int]]:

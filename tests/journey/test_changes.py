@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from netlab_command import PREFIX, Caller, Lab
+from netlab_command import PREFIX, Caller, Lab, comes_true
 
-SYNC_PERIOD = 30.0
-"""Seconds after which a kube-proxy looks at everything anyway (kube-proxy's --iptables-sync-period)."""
-BY_WATCH = SYNC_PERIOD / 3
-"""Seconds: what has arrived by then was not found by looking."""
 NODES = ("n1", "n2")
 FILE = """
 apiVersion: netlab/v1
@@ -83,15 +78,6 @@ def lab(root: Caller) -> Iterator[Lab]:
     """A lab that every test leaves as it found it."""
     with root.lab(f"{PREFIX}-changes", text(f"{PREFIX}-changes", WEB_1, WEB_2)) as up:
         yield up
-
-
-def comes_true(condition: Callable[[], bool], *, within: float = BY_WATCH) -> bool:
-    """Ask until it is so; each asking runs a command, which takes its time."""
-    deadline = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-    return True
 
 
 def rules_everywhere(lab: Lab, text: str, *, count: int | None = None, nodes: tuple[str, ...] = NODES) -> bool:

@@ -7,16 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import leaks
 import pytest
-from netlab_command import PREFIX, Caller, Lab
+from netlab_command import BY_WATCH, PREFIX, Caller, Lab, comes_true
 
-WITHIN = 10.0
-"""Seconds: a third of the period after which a kube-proxy looks at everything anyway."""
 NAME = f"{PREFIX}-faults"
 FILE = f"""
 apiVersion: netlab/v1
@@ -81,14 +78,6 @@ def lab(root: Caller) -> Iterator[Lab]:
     """A lab of the test's own, since its processes do not stay the same."""
     with root.lab(NAME, FILE) as up:
         yield up
-
-
-def comes_true(condition: Callable[[], bool], *, within: float = WITHIN) -> bool:
-    deadline = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-    return True
 
 
 @contextmanager
@@ -158,7 +147,7 @@ def test_a_process_that_is_killed_is_started_again_and_nobody_notices(lab: Lab, 
     # The servers of n1's Pods live in its kubelet: only those of the other node cannot be concerned.
     with connecting(lab, from_="node/n1", address="10.96.0.82") as counts:
         os.kill(pid, signal.SIGKILL)
-        assert leaks.remaining([pid], timeout=WITHIN) == []
+        assert leaks.remaining([pid], timeout=BY_WATCH) == []
         assert comes_true(lambda: lab.processes().get(process, pid) != pid)
         assert comes_true(lambda: lab.run("status").status == 0)
     reached, lost = counts

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from netlab_command import NETLAB, PREFIX, Caller, Lab, topology
+from netlab_command import NETLAB, PREFIX, Caller, Lab, comes_true, topology
 
-WITHIN = 30.0
 MANY = """
 apiVersion: netlab/v1
 kind: Topology
@@ -35,14 +32,6 @@ kind: Service
 metadata: {{name: web}}
 spec: {{clusterIP: 10.96.0.80, selector: {{app: web}}, ports: [{{port: 80, targetPort: 8080}}]}}
 """
-
-
-def comes_true(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WITHIN
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-    return True
 
 
 def pods(lab: Lab) -> list[str]:
@@ -163,11 +152,12 @@ def test_without_home_or_runtime_directory_a_lab_works(user: Caller) -> None:
 @pytest.mark.root
 def test_a_folder_that_somebody_else_prepared_is_not_used(user: Caller, stranger: Caller) -> None:
     """In /tmp, where a lab's folder is without XDG_RUNTIME_DIR, anybody may make a folder of any name."""
-    with stranger.start("-p", "run/netlab/trap", program="/bin/mkdir", cwd=stranger.home) as mkdir:
+    trap = stranger.home / "trap"
+    with stranger.start("-p", f"{trap}/netlab/trap", program="/bin/mkdir") as mkdir:
         assert mkdir.wait() == 0
-    for folder in (stranger.home, stranger.home / "run", stranger.home / "run" / "netlab"):
+    for folder in (stranger.home, trap, trap / "netlab"):
         folder.chmod(0o777)
-    somebody = replace(user, environment={"XDG_RUNTIME_DIR": str(stranger.home / "run")})
+    somebody = replace(user, environment={"XDG_RUNTIME_DIR": str(trap)})
     file = str(user.file("trap.yaml", topology("minimal", name="trap")))
     for command in (("up", file), ("down", "trap"), ("ls",), ("exec", "-l", "trap", "node/node1", "--", "true")):
         done = somebody.run(*command)

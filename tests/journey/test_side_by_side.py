@@ -70,6 +70,20 @@ def test_of_several_ups_of_one_lab_at_once_one_wins_and_the_others_say_so(user: 
     assert lab.leftovers() == []
 
 
+def test_of_several_downs_of_one_lab_at_once_one_ends_it_and_none_fails(user: Caller) -> None:
+    name = f"{PREFIX}-once"
+    lab = Lab(user, name, user.file(f"{name}.yaml", topology("minimal", name=name)))
+    for _ in range(2):
+        lab.up()
+        pipe = subprocess.PIPE
+        downs = [user.start("down", name, stderr=pipe, stdout=pipe, text=True) for _ in range(6)]
+        ends = [(down.wait(60), down.communicate()[1]) for down in downs]
+        assert [said for status, said in ends if status == 0] == [f"lab {name} is gone\n"]
+        for status, said in ends:
+            assert status == 0 or "is at work on it" in said or "there is no lab" in said
+        assert lab.leftovers() == []
+
+
 def test_down_while_up_is_at_work_says_so_and_leaves_up_alone(user: Caller) -> None:
     name = f"{PREFIX}-once"
     lab = Lab(user, name, user.file(f"{name}.yaml", topology("minimal", name=name)))
