@@ -367,3 +367,40 @@ def test_a_pipe_that_somebody_else_keeps_open_delays_no_rule() -> None:
         os.waitpid(child, 0)
         os.close(reading)
         os.close(writing)
+
+
+def test_rules_that_somebody_flushed_come_back(kernel: Kernel) -> None:
+    kernel.enter("ours")
+    table = table_with_hooks()
+    kernel.apply(table)
+    before = kernel.saved(table="nat")
+    kernel.run("-t", "nat", "-F", "KUBE-SERVICES")
+    kernel.run("-t", "nat", "-F", "OUTPUT")
+
+    assert kernel.apply(table).changed
+
+    assert kernel.saved(table="nat") == before
+    assert not kernel.apply(table).changed
+
+
+def test_thousands_of_chains_come_and_go_and_other_peoples_rules_stay(kernel: Kernel) -> None:
+    kernel.enter("ours")
+    kernel.run("-P", "FORWARD", "DROP")
+    kernel.run("-N", "FOREIGN")
+    kernel.run("-A", "FOREIGN", "-p", "tcp", "-m", "comment", "--comment", "a -j b", "-j", "RETURN")
+    kernel.run("-A", "OUTPUT", "-p", "udp", "-j", "FOREIGN")
+    before = kernel.saved(table="filter")
+    chains = tuple(Chain(f"KUBE-SVC-{number:04}", (Rule(comment=f"n{number}"),)) for number in range(2100))
+    hook = Hook("FORWARD", Rule(target=Jump("KUBE-SERVICES")))
+    few = Table(Family.IPV4, "filter", (Chain("KUBE-SERVICES", (Rule(),)),), (hook,), ("KUBE-SVC-",))
+    many = replace(few, chains=(*few.chains, *chains))
+
+    assert kernel.apply(many).changed
+    assert len(kernel.saved(table="filter")) == len(before) + 3 + 2 * len(chains)
+    assert not kernel.apply(many).changed
+    assert kernel.apply(few).changed
+    assert len(kernel.saved(table="filter")) == len(before) + 3
+    kernel.apply(many)
+    iptables.remove(many, backend=kernel.backend)
+
+    assert kernel.saved(table="filter") == before
