@@ -19,7 +19,11 @@ from netlab.proxy.iptables import spell
 CASES = Path(__file__).parent / "golden" / "reference"
 KINDS: dict[str, type[KubernetesObject]] = {"Node": Node, "Service": Service, "EndpointSlice": EndpointSlice}
 NODE1, NODE1_6 = "192.168.50.11", "fd00:50::11"
-MACHINE_ADDRESSES = (NODE1, "172.20.0.9", "127.0.0.1", NODE1_6, "::1")
+MACHINE_ADDRESSES = (
+    *(NODE1, "172.20.0.9", "10.244.1.1", "127.0.0.1"),
+    *(NODE1_6, "fd00:172::9", "fd00:10:244:1::1", "::1"),
+)
+"""node1's own, on its interfaces eth0 (two), cni0 and lo."""
 LOCAL, REMOTE, THIRD = "10.244.1.5:8080", "10.244.2.6:8080", "10.244.3.7:8080"
 CONFIG = ProxyConfig(node_name="node1", cluster_cidrs=(ip_network("10.244.0.0/16"), ip_network("fd00:10:244::/48")))
 
@@ -107,7 +111,12 @@ def tracker(*objects: KubernetesObject) -> ChangeTracker:
     return found
 
 
-def tables(*objects: KubernetesObject, config: ProxyConfig = CONFIG, family: Family = Family.IPV4) -> tuple[Table, ...]:
+def tables(
+    *objects: KubernetesObject,
+    config: ProxyConfig = CONFIG,
+    family: Family = Family.IPV4,
+    addresses: tuple[str, ...] = MACHINE_ADDRESSES,
+) -> tuple[Table, ...]:
     """The tables of node1 for these objects."""
     known = tracker(*objects)
     routes = decide_all(known, config).values()
@@ -117,5 +126,5 @@ def tables(*objects: KubernetesObject, config: ProxyConfig = CONFIG, family: Fam
         node=known.node,
         family=family,
         endpoint_total=known.endpoint_total(family),
-        local_addresses=tuple(map(ip_address, MACHINE_ADDRESSES)),
+        local_addresses=tuple(map(ip_address, addresses)),
     )

@@ -1,0 +1,175 @@
+"""The packet tables in the kernel: kube-proxy's rules on the stage, and what really becomes of packets."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from ipaddress import ip_address
+from itertools import count
+from math import ceil, log
+from pathlib import Path
+
+from proxy_objects import MACHINE_ADDRESSES
+from proxy_stage import NODE, Sighting, Stage
+from proxy_tables import Last, Probe, Scene
+from proxy_tracer import DROPPED, REFUSED, UNTOUCHED, Outcome, Signal, masqueraded, reaches, read_packet
+from proxy_wire import Flow, Word
+
+from netlab.agents.kube_proxy.core import Proxier
+from netlab.kernel import conntrack, sysctls
+from netlab.model.objects import KubernetesObject
+from netlab.model.rules import Family, Verdict
+from netlab.model.state import Sysctl
+from netlab.proxy.addresses import with_port
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.iptables.names import endpoint_chain
+
+RECENT = Path("/proc/thread-self/net/xt_recent")
+LUCK = 1e-9
+"""How likely it may be that a test fails because chance left an endpoint out."""
+AT_ONCE = 40
+FIRST_PORT, LAST_PORT = 10000, 29000
+TOOLS = ("iptables-legacy", "ip6tables-legacy")
+
+
+def flows_for(endpoints: int) -> int:
+    """How many flows, spread evenly over so many endpoints, leave none of them out but for bad luck."""
+    return 2 if endpoints < 2 else ceil((log(endpoints) - log(LUCK)) / -log(1 - 1 / endpoints))
+
+
+class KernelNode:
+    """node1 of the stage, with a kube-proxy that follows from scene to scene, or starts anew where its flags change."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._ports = count(FIRST_PORT)
+        self._scene: Scene | None = None
+        self._config: ProxyConfig | None = None
+        self._proxier: Proxier | None = None
+        self._objects: dict[tuple[str, str], KubernetesObject] = {}
+        self._policy = Verdict.ACCEPT
+        self._extra: tuple[str, ...] = ()
+
+    # --- rules
+
+    def show(self, scene: Scene) -> None:
+        """Have the kernel hold the rules of a scene, and no flow of another."""
+        self._scene = scene
+        if scene.forward_policy is not self._policy:
+            self._policy = scene.forward_policy
+            for tool in TOOLS:
+                subprocess.run([tool, "-P", "FORWARD", self._policy], check=True)
+        if scene.config != self._config or scene.addresses != self._extra:
+            self._start(scene)
+        self._follow({(each.kind, each.key): each for each in scene.objects})
+        self.forget_flows()
+
+    def forget_flows(self) -> None:
+        for family in Family:
+            conntrack.delete(list(conntrack.flows(family)))
+
+    def _start(self, scene: Scene) -> None:
+        for command, addresses in (("del", self._extra), ("add", scene.addresses)):
+            for address in addresses:
+                subprocess.run(["ip", "address", command, address, "dev", "lo"], check=True)
+        self._config, self._extra, self._objects = scene.config, scene.addresses, {}
+        sysctls.write(Sysctl("net/ipv4/conf/all/route_localnet", "0"), where=NODE)
+        liberal = str(int(scene.config.conntrack_tcp_liberal))
+        sysctls.write(Sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", liberal), where=NODE)
+        self._proxier = Proxier(scene.config)
+        self._proxier.prepare()
+
+    def _follow(self, objects: dict[tuple[str, str], KubernetesObject]) -> None:
+        assert self._proxier
+        for key, gone in self._objects.items():
+            if key not in objects:
+                self._proxier.remove(gone)
+        for key, found in objects.items():
+            if self._objects.get(key) != found:
+                self._proxier.put(found)
+        self._objects = objects
+        self._proxier.sync()
+
+    # --- packets
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (*MACHINE_ADDRESSES, *self._extra)
+
+    def send(self, probe: Probe, *, among: int) -> Outcome:
+        """What becomes of as many flows as it takes to see every one of `among` endpoints that is used."""
+        found: set[Outcome] = set()
+        left = flows_for(among)
+        while left > 0:
+            found |= set(self._batch(probe, min(left, 1 if probe.last else AT_ONCE)))
+            left -= AT_ONCE
+        ends = {outcome for outcome in found if outcome.end}
+        assert not ends or len(found) == 1, f"one packet, several fates: {found}"
+        if ends:
+            return ends.pop()
+        together = Outcome()
+        for outcome in found:
+            together |= outcome
+        # The node's own packets leave under its address anyway: that masquerading gave them a new port is seen on all
+        # but one of 64512.
+        own = self._stage.place_of(ip_address(probe.source), self.addresses) == NODE
+        return masqueraded(*together.endpoints) if own and together.masqueraded else together
+
+    def _batch(self, probe: Probe, flows: int) -> Iterator[Outcome]:
+        sent = dict(self._send(probe) for _ in range(flows))
+        seen = self._stage.settled()
+        arrivals = {token: [each for each in seen if each.heard.token == token] for token in sent}
+        outcomes = {token: self._outcome(sent[token], found) for token, found in arrivals.items()}
+        self._check_answers(sent, arrivals, outcomes)
+        yield from outcomes.values()
+
+    def _send(self, probe: Probe) -> tuple[int, Flow]:
+        packet = read_packet(probe.source, probe.to)
+        port = FIRST_PORT + next(self._ports) % (LAST_PORT - FIRST_PORT)
+        flow = Flow(packet.protocol, packet.source, port, packet.destination, packet.port)
+        self._remember_client(flow, probe.last)
+        token = self._stage.new_token()
+        word = Word.QUESTION if packet.signal is Signal.FIRST else Word.STRAY
+        self._stage.send(flow, word, token, place=self._place(flow))
+        return token, flow
+
+    def _place(self, flow: Flow) -> str:
+        return self._stage.place_of(flow.source, self.addresses)
+
+    def _remember_client(self, flow: Flow, last: Last | None) -> None:
+        """Have the kernel know when the client last came, and nothing else. What is too long ago is not there."""
+        for known in RECENT.iterdir() if RECENT.exists() else ():
+            known.write_text("/")
+        if last and not last.seconds_ago:
+            known = RECENT / endpoint_chain("default/web", flow.protocol, last.endpoint)
+            if known.exists():
+                known.write_text(f"+{flow.source}")
+
+    def _outcome(self, sent: Flow, seen: list[Sighting]) -> Outcome:
+        arrived = [each for each in seen if each.heard.word in {Word.QUESTION, Word.STRAY}]
+        if not arrived:
+            refused = any(each.heard.word is Word.REFUSED and each.place == self._place(sent) for each in seen)
+            return REFUSED if refused else DROPPED
+        (arrival,) = arrived
+        flow = arrival.heard.flow
+        if (flow.destination, flow.port) == (sent.destination, sent.port):
+            assert flow == sent, f"the source was changed: {flow}"
+            return UNTOUCHED
+        name = with_port(flow.destination, flow.port)
+        own = self._place(sent) == NODE
+        if flow.source == sent.source and not (own and flow.source_port != sent.source_port):
+            return reaches(name)
+        assert str(flow.source) in self.addresses, f"whose address is {flow.source}?"
+        return masqueraded(name)
+
+    def _check_answers(
+        self, sent: dict[int, Flow], arrivals: dict[int, list[Sighting]], outcomes: dict[int, Outcome]
+    ) -> None:
+        """Every endpoint answers, and the client hears that from the address that it had sent to."""
+        reached = [token for token, outcome in outcomes.items() if not outcome.end]
+        for token in reached:
+            place, heard = next(each for each in arrivals[token] if each.heard.word is Word.QUESTION)
+            self._stage.send(heard.flow.back(), Word.ANSWER, token, place=place)
+        answers = [each for each in self._stage.settled() if each.heard.word is Word.ANSWER]
+        heard_back = {(each.place, each.heard.token, each.heard.flow) for each in answers}
+        assert heard_back == {(self._place(sent[token]), token, sent[token].back()) for token in reached}
