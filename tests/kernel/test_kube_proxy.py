@@ -52,6 +52,15 @@ def test_a_service_without_endpoints_refuses_at_once(lab: ProxyLab) -> None:
         lab.connect("10.96.0.10", 80)
 
 
+def test_it_says_in_which_of_the_kernels_tables_its_rules_are(lab: ProxyLab) -> None:
+    lab.service(clusterIP="10.96.0.10")
+
+    report = lab.followed()
+
+    assert report["backend"] == "legacy"
+    assert report["rules"] == sum(line.startswith("-A") for table in ("nat", "filter") for line in rules(table))
+
+
 def test_a_node_port_answers_on_every_address_of_the_node(lab: ProxyLab) -> None:
     with lab.listen(PODS[0], 8080) as server:
         lab.service(type="NodePort", ports=[{"port": 80, "targetPort": 8080, "nodePort": 30080}])

@@ -30,7 +30,7 @@ from netlab.api.journal import EventType
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.nft_changes import NftChanges
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
-from netlab.model.rules import Family
+from netlab.model.rules import Backend, Family
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 
@@ -85,6 +85,7 @@ class KubeProxy:
         self._runner = BoundedFrequencyRunner(
             self._sync, min_seconds=options.min_sync_seconds, max_seconds=options.sync_seconds
         )
+        self._backends: Mapping[Family, Backend] = {}
         self._guard = Guard(self._listen)
         self._guard_pause = 0.0
         self._unlisten: Callable[[], object] = bool
@@ -104,6 +105,10 @@ class KubeProxy:
     def complaints(self) -> tuple[Complaint, ...]:
         """The objects that are not served, or not wholly."""
         return self._proxier.complaints
+
+    def backend(self) -> Backend | None:
+        """Where the kernel has the rules, of both families alike; None before the first sync."""
+        return next(iter(self._backends.values()), None)
 
     def healthy(self) -> bool:
         """Whether no sync is overdue by more than a period."""
@@ -219,7 +224,8 @@ class KubeProxy:
         try:
             disturbed = self._synced_once and self._guard.disturbed()
             done = self._proxier.sync(full=full or disturbed)
-            self._guard.remember(self._proxier.backends)
+            self._backends = self._proxier.backends
+            self._guard.remember(self._backends)
         except (KernelError, MissingCapability) as error:
             self.metrics.failures += 1
             log.error("%s; trying again", error)

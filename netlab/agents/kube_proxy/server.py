@@ -18,7 +18,7 @@ from aiohttp import web
 
 from netlab.agents.kube_proxy.listening import EVERYWHERE, Listener
 from netlab.agents.kube_proxy.metrics import Metrics
-from netlab.model.rules import Family
+from netlab.model.rules import Backend, Family
 from netlab.model.status import ProxyReport
 from netlab.proxy.complaints import Complaint
 
@@ -53,6 +53,10 @@ class Observed(Protocol):
     def rule_counts(self) -> Mapping[tuple[Family, str], int]: ...
 
     def complaints(self) -> tuple[Complaint, ...]: ...
+
+    def backend(self) -> Backend | None:
+        """Where the kernel has the rules; None before the first sync."""
+        ...
 
     def healthy(self) -> bool:
         """Whether syncs come to pass when they are asked for."""
@@ -151,6 +155,7 @@ class StatusServer:
             rules=sum(observed.rule_counts().values()) if observed.metrics.last_sync else None,
             last_sync_seconds=observed.metrics.last_sync_seconds,
             complaints=tuple(map(str, observed.complaints()[:COMPLAINTS_AT_MOST])),
+            backend=observed.backend(),
         )
         return web.json_response(json.loads(report.model_dump_json(by_alias=True)))
 
