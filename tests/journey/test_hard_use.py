@@ -168,9 +168,11 @@ def test_a_folder_that_somebody_else_prepared_is_not_used(user: Caller, stranger
 def test_a_lab_comes_up_from_standard_input_and_with_all_streams_closed(user: Caller) -> None:
     name = f"{PREFIX}-streams"
     lab = Lab(user, name, user.file(f"{name}.yaml", topology("minimal", name=name)))
-    assert user.run("up", "-", text=lab.file.read_text()).status == 0
-    assert lab.failures() == []
-    assert user.run("down", name).status == 0
+    try:
+        assert user.run("up", "-", text=lab.file.read_text()).status == 0
+        assert lab.failures() == []
+    finally:
+        assert user.run("down", name).status == 0
     with user.start("-c", '"$0" up "$1" <&- >&- 2>&-', NETLAB, str(lab.file), program="/bin/sh") as shell:
         status = shell.wait(timeout=60)
     try:
