@@ -12,6 +12,7 @@ from pathlib import Path
 from proxy_objects import MACHINE_ADDRESSES
 from proxy_stage import NODE, Sighting, Stage
 from proxy_tables import Last, Probe, Scene
+from proxy_tables.case import AFFINITY_SECONDS
 from proxy_tracer import DROPPED, REFUSED, UNTOUCHED, Outcome, Signal, masqueraded, reaches, read_packet
 from proxy_wire import Flow, Word
 
@@ -35,6 +36,11 @@ TOOLS = ("iptables-legacy", "ip6tables-legacy")
 def flows_for(endpoints: int) -> int:
     """How many flows, spread evenly over so many endpoints, leave none of them out but for bad luck."""
     return 2 if endpoints < 2 else ceil((log(endpoints) - log(LUCK)) / -log(1 - 1 / endpoints))
+
+
+def _clients() -> Iterator[Path]:
+    """The lists of clients that rules of the current namespace keep."""
+    return RECENT.iterdir() if RECENT.exists() else iter(())
 
 
 class KernelNode:
@@ -98,11 +104,10 @@ class KernelNode:
 
     def send(self, probe: Probe, *, among: int) -> Outcome:
         """What becomes of as many flows as it takes to see every one of `among` endpoints that is used."""
-        found: set[Outcome] = set()
-        left = flows_for(among)
-        while left > 0:
-            found |= set(self._batch(probe, min(left, 1 if probe.last else AT_ONCE)))
-            left -= AT_ONCE
+        at_once = 1 if any(_clients()) else AT_ONCE
+        found = {
+            outcome for _ in range(ceil(flows_for(among) / at_once)) for outcome in self._batch(probe, flows=at_once)
+        }
         ends = {outcome for outcome in found if outcome.end}
         assert not ends or len(found) == 1, f"one packet, several fates: {found}"
         if ends:
@@ -115,7 +120,7 @@ class KernelNode:
         own = self._stage.place_of(ip_address(probe.source), self.addresses) == NODE
         return masqueraded(*together.endpoints) if own and together.masqueraded else together
 
-    def _batch(self, probe: Probe, flows: int) -> Iterator[Outcome]:
+    def _batch(self, probe: Probe, *, flows: int) -> Iterator[Outcome]:
         sent = dict(self._send(probe) for _ in range(flows))
         seen = self._stage.settled()
         arrivals = {token: [each for each in seen if each.heard.token == token] for token in sent}
@@ -138,9 +143,9 @@ class KernelNode:
 
     def _remember_client(self, flow: Flow, last: Last | None) -> None:
         """Have the kernel know when the client last came, and nothing else. What is too long ago is not there."""
-        for known in RECENT.iterdir() if RECENT.exists() else ():
+        for known in _clients():
             known.write_text("/")
-        if last and not last.seconds_ago:
+        if last and last.seconds_ago < AFFINITY_SECONDS:
             known = RECENT / endpoint_chain("default/web", flow.protocol, last.endpoint)
             if known.exists():
                 known.write_text(f"+{flow.source}")

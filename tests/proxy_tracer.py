@@ -29,7 +29,6 @@ POD_NETWORKS = ("10.244.1.0/24", "fd00:10:244:1::/64")
 """Where the Pods of node1 are."""
 
 
-LOOPBACK_6 = ip_address("::1")
 OUT = [("filter", "FORWARD"), ("nat", "POSTROUTING")]
 
 
@@ -104,6 +103,7 @@ class Node:
     tables: tuple[Table, ...]
     addresses: tuple[str, ...] = MACHINE_ADDRESSES
     forward_policy: Verdict = Verdict.ACCEPT
+    route_localnet: bool = True
 
     def send(self, source: str, to: str, **packet: object) -> Outcome:
         """All that may become of a packet to ADDRESS:PORT[/PROTOCOL]. Ways of different kinds are an error."""
@@ -120,8 +120,8 @@ class Node:
     def _travel(self, packet: Packet) -> Iterator[tuple[End, Packet]]:
         """Through the hooks of a packet's way; what the node sends to itself goes out by lo and comes in again."""
         own = self._is_own(packet.source)
-        if packet.destination == LOOPBACK_6 and not own:
-            yield End.DROPPED, packet  # by IPv6 itself, before any hook
+        if packet.destination.is_loopback and not (own or (self.route_localnet and packet.destination.version == 4)):
+            yield End.DROPPED, packet  # by the kernel itself, before any hook
             return
         for _, translated in self._translate("OUTPUT" if own else "PREROUTING", packet):
             to_itself = self._is_own(translated.destination)

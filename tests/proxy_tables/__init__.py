@@ -1,7 +1,12 @@
-"""What becomes of packets on node1, as tables: traced through the wanted rules, and sent through the kernel's."""
+"""What becomes of packets on node1, as tables: traced through the wanted rules, and sent through a kernel's."""
 
+from itertools import chain
+
+from proxy_tables import choice, cluster_ip, combined, firewall, flags, outside, policies
 from proxy_tables.case import Case, Last, Probe, Scene
-from proxy_tables.cases import CASES
 
+CASES: tuple[Case, ...] = tuple(
+    chain.from_iterable(module.CASES for module in (cluster_ip, policies, outside, firewall, choice, flags, combined))
+)
 SCENES = tuple(scene for case in CASES for scene in case.scenes())
 __all__ = ["CASES", "SCENES", "Case", "Last", "Probe", "Scene"]

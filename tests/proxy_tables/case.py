@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from proxy_objects import CONFIG, LOCAL, REMOTE, endpoint, endpoint_slice, node, service
-from proxy_tracer import UNTOUCHED, Outcome
+from proxy_tracer import Outcome
 
 from netlab.model.objects import EndpointSlice, KubernetesObject
 from netlab.model.rules import Family, Verdict
@@ -102,22 +102,24 @@ class Case:
     zone: str = "zone-a"
     forward_policy: Verdict = Verdict.ACCEPT
     addresses: tuple[str, ...] = ()
-    families: tuple[Family, ...] = tuple(Family)
+    translate: bool = True
+    """Whether it is written in IPv4 only and holds in IPv6 as well, but for packets to 127.0.0.1: IPv6 has no
+    route_localnet, hence no node ports on ::1."""
 
     def scenes(self) -> Iterator[Scene]:
-        """The case in each of its families; what is written in IPv6 already stays as it is."""
-        first = Scene(
-            f"{self.sentence} (IPv4)",
+        """The case in each of its families."""
+        scene = Scene(
+            f"{self.sentence} (IPv4)" if self.translate else self.sentence,
             tuple(self._objects()),
             self.config,
             tuple(Probe(*sent) for sent in self.packets),
             self.forward_policy,
             self.addresses,
         )
-        if Family.IPV4 in self.families:
-            yield first
-        if Family.IPV6 in self.families:
-            yield _in_ipv6(first, sentence=f"{self.sentence} (IPv6)")
+        yield scene
+        if self.translate:
+            six_scene = _in_ipv6(scene, sentence=f"{self.sentence} (IPv6)")
+            yield from (six_scene,) if six_scene.probes else ()
 
     def _objects(self) -> Iterator[KubernetesObject]:
         yield node(self.zone)
@@ -135,7 +137,7 @@ def _in_ipv6(scene: Scene, *, sentence: str) -> Scene:
         sentence=sentence,
         objects=(node1, *(type(each).model_validate(words_in_ipv6(_document(each))) for each in others)),
         config=replace(scene.config, nodeport_addresses=listed),
-        probes=tuple(_probe_in_ipv6(probe) for probe in scene.probes),
+        probes=tuple(_probe_in_ipv6(probe) for probe in scene.probes if not probe.to.startswith(LOOPBACK)),
         addresses=tuple(map(words_in_ipv6, scene.addresses)),
     )
 
@@ -145,9 +147,6 @@ def _document(obj: KubernetesObject) -> dict[str, object]:
 
 
 def _probe_in_ipv6(probe: Probe) -> Probe:
-    """IPv6 has no route_localnet: there are no node ports on ::1, and what is sent there passes."""
-    if probe.source == LOOPBACK:
-        return Probe(words_in_ipv6(probe.source), words_in_ipv6(probe.to), UNTOUCHED)
     last = probe.last and Last(words_in_ipv6(probe.last.endpoint), probe.last.seconds_ago)
     return Probe(words_in_ipv6(probe.source), words_in_ipv6(probe.to), outcome_in_ipv6(probe.outcome), last)
 

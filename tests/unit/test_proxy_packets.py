@@ -24,7 +24,7 @@ from netlab.proxy.iptables.names import endpoint_chain
 def node1(scene: Scene, family: Family) -> Node:
     addresses = (*MACHINE_ADDRESSES, *scene.addresses)
     rules = tables(*scene.objects, config=scene.config, family=family, addresses=addresses)
-    return Node(rules, addresses, scene.forward_policy)
+    return Node(rules, addresses, scene.forward_policy, scene.config.localhost_nodeports(Family.IPV4))
 
 
 def traced(here: Node, probe: Probe) -> Outcome:
