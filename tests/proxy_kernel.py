@@ -53,7 +53,7 @@ class KernelNode:
         self._config: ProxyConfig | None = None
         self._proxier: Proxier | None = None
         self._objects: dict[tuple[str, str], KubernetesObject] = {}
-        self._policy = Verdict.ACCEPT
+        self._policies: tuple[tuple[str, Verdict], ...] = ()
         self._extra: tuple[str, ...] = ()
 
     # --- rules
@@ -61,10 +61,9 @@ class KernelNode:
     def show(self, scene: Scene) -> None:
         """Have the kernel hold the rules of a scene, and no flow of another."""
         self._scene = scene
-        if scene.forward_policy is not self._policy:
-            self._policy = scene.forward_policy
-            for tool in TOOLS:
-                subprocess.run([tool, "-P", "FORWARD", self._policy], check=True)
+        if scene.policies != self._policies:
+            self._set_policies(dict(scene.policies))
+            self._policies = scene.policies
         if scene.config != self._config or scene.addresses != self._extra:
             self._start(scene)
         self._follow({(each.kind, each.key): each for each in scene.objects})
@@ -73,6 +72,11 @@ class KernelNode:
     def forget_flows(self) -> None:
         for family in Family:
             conntrack.delete(list(conntrack.flows(family)))
+
+    def _set_policies(self, policies: dict[str, Verdict]) -> None:
+        for tool in TOOLS:
+            for chain in ("FORWARD", "INPUT"):
+                subprocess.run([tool, "-P", chain, policies.get(chain, Verdict.ACCEPT)], check=True)
 
     def _start(self, scene: Scene) -> None:
         for command, addresses in (("del", self._extra), ("add", scene.addresses)):

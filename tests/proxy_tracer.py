@@ -102,7 +102,7 @@ class Node:
 
     tables: tuple[Table, ...]
     addresses: tuple[str, ...] = MACHINE_ADDRESSES
-    forward_policy: Verdict = Verdict.ACCEPT
+    policies: tuple[tuple[str, Verdict], ...] = ()
     route_localnet: bool = True
 
     def send(self, source: str, to: str, **packet: object) -> Outcome:
@@ -150,7 +150,7 @@ class Node:
     def _hook(self, table: str, hook: str, packet: Packet) -> Iterator[tuple[End, Packet]]:
         (found,) = (t for t in self.tables if t.name == table)
         rules = [h.rule for h in reversed(found.hooks) if h.chain == hook]
-        policy = End.DROPPED if hook == "FORWARD" and self.forward_policy is Verdict.DROP else End.ACCEPTED
+        policy = End.DROPPED if table == "filter" and (hook, Verdict.DROP) in self.policies else End.ACCEPTED
         for end, after in self._walk(found, rules, packet):
             yield end or policy, after
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from proxy_kernel import KernelNode
 from proxy_stage import NODE, stage
-from proxy_tables import SCENES, Scene
+from proxy_tables import SCENES, TELLINGS, Scene, Telling
+from proxy_tracer import Outcome
 
 from netlab.kernel.namespaces import inside
 
@@ -27,8 +28,18 @@ def node1(outside_view: KernelNode) -> Iterator[KernelNode]:
         yield outside_view
 
 
+def seen(node1: KernelNode, scene: Scene) -> dict[str, Outcome]:
+    return {str(probe): node1.send(probe, among=max(len(probe.outcome.endpoints), 2)) for probe in scene.probes}
+
+
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.sentence)
 def test_packets(node1: KernelNode, scene: Scene) -> None:
     node1.show(scene)
-    seen = {str(probe): node1.send(probe, among=max(len(probe.outcome.endpoints), 2)) for probe in scene.probes}
-    assert seen == {str(probe): probe.outcome for probe in scene.probes}
+    assert seen(node1, scene) == scene.expected
+
+
+@pytest.mark.parametrize("telling", TELLINGS, ids=lambda telling: telling.sentence)
+def test_packets_while_objects_change(node1: KernelNode, telling: Telling) -> None:
+    for scene in telling.scenes:
+        node1.show(scene)
+        assert (scene.sentence, seen(node1, scene)) == (scene.sentence, scene.expected)

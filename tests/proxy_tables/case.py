@@ -77,9 +77,13 @@ class Scene:
     objects: tuple[KubernetesObject, ...]
     config: ProxyConfig
     probes: tuple[Probe, ...]
-    forward_policy: Verdict = Verdict.ACCEPT
+    policies: tuple[tuple[str, Verdict], ...] = ()
     addresses: tuple[str, ...] = ()
     """Addresses that node1 has beside those that it always has."""
+
+    @property
+    def expected(self) -> dict[str, Outcome]:
+        return {str(probe): probe.outcome for probe in self.probes}
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,10 @@ class Case:
     more: tuple[KubernetesObject, ...] = ()
     config: ProxyConfig = CONFIG
     zone: str = "zone-a"
-    forward_policy: Verdict = Verdict.ACCEPT
+    exists: bool = True
+    """Whether there is a Service; its slices are there all the same."""
+    policies: tuple[tuple[str, Verdict], ...] = ()
+    """Of the built-in chains FORWARD and INPUT, where they are not ACCEPT."""
     addresses: tuple[str, ...] = ()
     translate: bool = True
     """Whether it is written in IPv4 only and holds in IPv6 as well, but for packets to 127.0.0.1: IPv6 has no
@@ -113,7 +120,7 @@ class Case:
             tuple(self._objects()),
             self.config,
             tuple(Probe(*sent) for sent in self.packets),
-            self.forward_policy,
+            self.policies,
             self.addresses,
         )
         yield scene
@@ -123,10 +130,34 @@ class Case:
 
     def _objects(self) -> Iterator[KubernetesObject]:
         yield node(self.zone)
-        yield service(spec=self.spec, status=self.status, labels=self.labels)
+        if self.exists:
+            yield service(spec=self.spec, status=self.status, labels=self.labels)
         yield endpoint_slice(*self.endpoints, ports=self.ports, labels=self.slice_labels)
         yield from self.slices
         yield from self.more
+
+
+@dataclass(frozen=True)
+class Story:
+    """Cases one after the other, for one kube-proxy that follows them."""
+
+    sentence: str
+    steps: tuple[Case, ...]
+
+    def tellings(self) -> Iterator[Telling]:
+        """The story in each family."""
+        for family, scenes in zip(
+            Family, zip(*(tuple(step.scenes()) for step in self.steps), strict=True), strict=True
+        ):
+            yield Telling(f"{self.sentence} ({family})", scenes)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A story in one family."""
+
+    sentence: str
+    scenes: tuple[Scene, ...]
 
 
 def _in_ipv6(scene: Scene, *, sentence: str) -> Scene:
@@ -137,7 +168,7 @@ def _in_ipv6(scene: Scene, *, sentence: str) -> Scene:
         sentence=sentence,
         objects=(node1, *(type(each).model_validate(words_in_ipv6(_document(each))) for each in others)),
         config=replace(scene.config, nodeport_addresses=listed),
-        probes=tuple(_probe_in_ipv6(probe) for probe in scene.probes if not probe.to.startswith(LOOPBACK)),
+        probes=tuple(_probe_in_ipv6(probe) for probe in scene.probes if not probe.to.startswith("127.")),
         addresses=tuple(map(words_in_ipv6, scene.addresses)),
     )
 

@@ -256,7 +256,7 @@ SLICES = (
         (
             (POD, VIP, reaches(*EITHER)),
             (OUTSIDER, VIP, masqueraded(*EITHER)),
-            (ENDPOINT, NODEPORT, masqueraded(*EITHER)),
+            (ENDPOINT, VIP, masqueraded(LOCAL) | reaches(REMOTE)),
             (OUTSIDER, "127.0.0.1:22", DROPPED),
         ),
         spec=NODE_PORT,

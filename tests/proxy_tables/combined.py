@@ -243,7 +243,7 @@ TOLD = (
         spec={**BALANCED, "loadBalancerSourceRanges": ["198.51.100.0/24"]},
         status=INGRESS,
         addresses=("203.0.113.10",),
-        forward_policy=Verdict.DROP,
+        policies=(("FORWARD", Verdict.DROP),),
     ),
     Case(
         "node ports on one address only, policy Local and no endpoint here: silence there, and on all other addresses",

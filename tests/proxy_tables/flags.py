@@ -27,10 +27,12 @@ from proxy_tables.case import (
     OUTSIDER,
     POD,
     SELF,
+    THERE,
     VIP,
     Case,
 )
 
+NO_FORWARDING = (("FORWARD", Verdict.DROP),)
 OTHER = "172.20.0.9:30080"
 BY_BRIDGE = replace(CONFIG, detect_local_mode=DetectLocalMode.BRIDGE_INTERFACE, bridge_interface="cni0")
 BY_PREFIX = replace(CONFIG, detect_local_mode=DetectLocalMode.INTERFACE_NAME_PREFIX, interface_name_prefix="cn")
@@ -248,27 +250,61 @@ FORWARDING = (
             (OUTSIDER, f"{NODE}:22", UNTOUCHED),
         ),
         spec=NODE_PORT,
-        forward_policy=Verdict.DROP,
+        policies=NO_FORWARDING,
     ),
     Case(
         "policy DROP of FORWARD: an outsider under policy Local is not accepted, a Pod that reaches itself is",
         ((OUTSIDER, NODEPORT, DROPPED), (ENDPOINT, VIP, masqueraded(LOCAL)), (NODE, NODEPORT, masqueraded(LOCAL))),
         spec=ETP_LOCAL,
         endpoints=(HERE,),
-        forward_policy=Verdict.DROP,
+        policies=NO_FORWARDING,
     ),
     Case(
         "policy DROP of FORWARD: no endpoint is refused all the same",
         ((POD, VIP, REFUSED), (OUTSIDER, NODEPORT, REFUSED), (NODE, VIP, REFUSED)),
         spec={**NODE_PORT, **AFFINITY},
         endpoints=(),
-        forward_policy=Verdict.DROP,
+        policies=NO_FORWARDING,
     ),
     Case(
         "policy DROP of FORWARD with --masquerade-all: everybody reaches the ClusterIP",
         ((POD, VIP, masqueraded(*EITHER)), (NEIGHBOUR, VIP, masqueraded(*EITHER)), (POD, REMOTE, DROPPED)),
         config=ALL_MASQUERADED,
-        forward_policy=Verdict.DROP,
+        policies=NO_FORWARDING,
     ),
 )
-CASES = MASQUERADING + LISTENERS + FORWARDING
+HEALTH: dict[str, object] = {**BALANCED, "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
+CLOSED = (
+    *(
+        Case(
+            f"policy DROP of INPUT leaves health checks and node ports open, with {what}",
+            (
+                (OUTSIDER, f"{NODE}:31000", UNTOUCHED),
+                (OUTSIDER, f"{NODE}:31000/udp", DROPPED),
+                (OUTSIDER, f"{NODE}:22", DROPPED),
+                (OUTSIDER, NODEPORT, fate),
+            ),
+            spec=HEALTH,
+            status=INGRESS,
+            endpoints=endpoints,
+            policies=(("INPUT", Verdict.DROP),),
+        )
+        for what, endpoints, fate in (
+            ("an endpoint here", (HERE,), reaches(LOCAL)),
+            ("an endpoint elsewhere", (THERE,), DROPPED),
+            ("none", (), REFUSED),
+        )
+    ),
+    Case(
+        "a health check's port is open for it where a Service refuses all",
+        ((OUTSIDER, f"{NODE}:31000", UNTOUCHED), (OUTSIDER, LB, REFUSED), (OUTSIDER, f"{NODE}:31001", UNTOUCHED)),
+        spec=HEALTH,
+        status=INGRESS,
+        endpoints=(),
+    ),
+    Case(
+        "the node itself reaches loopback addresses only from loopback addresses",
+        ((NODE, "127.0.0.1:22", DROPPED), (LOOPBACK, "127.0.0.1:22", UNTOUCHED), (LOOPBACK, "127.1.2.3:22", UNTOUCHED)),
+    ),
+)
+CASES = CLOSED + MASQUERADING + LISTENERS + FORWARDING

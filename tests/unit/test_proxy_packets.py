@@ -7,43 +7,104 @@ from __future__ import annotations
 
 import pytest
 from proxy_objects import (
+    CONFIG,
     MACHINE_ADDRESSES,
     endpoint_slice,
     node,
     service,
     tables,
 )
-from proxy_tables import SCENES, Probe, Scene
+from proxy_tables import SCENES, TELLINGS, Probe, Scene, Telling
 from proxy_tables.case import BALANCED, BOTH, FAR, HERE, INGRESS, THERE
-from proxy_tracer import Node, Outcome
+from proxy_tracer import Node, Outcome, read_packet
 
-from netlab.model.rules import Family, Protocol
+from netlab.model.objects import KubernetesObject
+from netlab.model.rules import Family, Protocol, Table
+from netlab.proxy.changes import ChangeTracker
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.decide import decide_all
+from netlab.proxy.iptables import Spelling
 from netlab.proxy.iptables.names import endpoint_chain
+from netlab.proxy.ports import PortKey
+
+
+class Follower:
+    """node1's kube-proxy, which takes in scene after scene and spells only what changed."""
+
+    def __init__(self, config: ProxyConfig) -> None:
+        self._config = config
+        self._tracker = ChangeTracker(node_name="node1")
+        self._objects: dict[tuple[str, str], KubernetesObject] = {}
+        self._spellings: dict[Family, Spelling] = {}
+
+    def show(self, scene: Scene) -> None:
+        objects = {(each.kind, each.key): each for each in scene.objects}
+        for key in self._objects.keys() - objects:
+            self._tracker.remove(self._objects[key])
+        for found in objects.values():
+            self._tracker.put(found)
+        self._objects = objects
+        changes = self._tracker.collect()
+        for family in Family:
+            if changes.node_changed or family not in self._spellings:
+                self._start(family)
+            else:
+                self._follow(family, changes.ports)
+
+    def tables(self, family: Family) -> tuple[Table, ...]:
+        return self._spellings[family].tables()
+
+    def _start(self, family: Family) -> None:
+        spelling = Spelling(config=self._config, node=self._tracker.node, family=family)
+        total = self._tracker.endpoint_total(family)
+        spelling.start(decide_all(self._tracker, self._config), endpoint_total=total)
+        self._spellings[family] = spelling
+
+    def _follow(self, family: Family, ports: tuple[PortKey, ...]) -> None:
+        routes = decide_all(self._tracker, self._config)
+        changed = {key: routes.get(key) for key in ports}
+        self._spellings[family].update(changed, endpoint_total=self._tracker.endpoint_total(family))
+
+
+def node_of(scene: Scene, tables: tuple[Table, ...]) -> Node:
+    addresses = (*MACHINE_ADDRESSES, *scene.addresses)
+    return Node(tables, addresses, scene.policies, scene.config.localhost_nodeports(Family.IPV4))
 
 
 def node1(scene: Scene, family: Family) -> Node:
     addresses = (*MACHINE_ADDRESSES, *scene.addresses)
-    rules = tables(*scene.objects, config=scene.config, family=family, addresses=addresses)
-    return Node(rules, addresses, scene.forward_policy, scene.config.localhost_nodeports(Family.IPV4))
+    return node_of(scene, tables(*scene.objects, config=scene.config, family=family, addresses=addresses))
 
 
 def traced(here: Node, probe: Probe) -> Outcome:
-    protocol = Protocol.UDP if probe.to.endswith("/udp") else Protocol.TCP
-    last = (
-        ((endpoint_chain("default/web", protocol, probe.last.endpoint), probe.last.seconds_ago),) if probe.last else ()
-    )
-    return here.send(probe.source, probe.to, seconds_since=last)
+    if probe.last is None:
+        return here.send(probe.source, probe.to)
+    protocol = read_packet(probe.source, probe.to).protocol
+    chain = endpoint_chain("default/web", protocol, probe.last.endpoint)
+    return here.send(probe.source, probe.to, seconds_since=((chain, probe.last.seconds_ago),))
+
+
+def seen(here: dict[Family, Node], scene: Scene) -> dict[str, Outcome]:
+    return {str(probe): traced(here[probe.family], probe) for probe in scene.probes}
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.sentence)
 def test_packets(scene: Scene) -> None:
     here = {family: node1(scene, family) for family in {probe.family for probe in scene.probes}}
-    seen = {str(probe): traced(here[probe.family], probe) for probe in scene.probes}
-    assert seen == {str(probe): probe.outcome for probe in scene.probes}
+    assert seen(here, scene) == scene.expected
+
+
+@pytest.mark.parametrize("telling", TELLINGS, ids=lambda telling: telling.sentence)
+def test_packets_while_objects_change(telling: Telling) -> None:
+    follower = Follower(CONFIG)
+    for scene in telling.scenes:
+        follower.show(scene)
+        here = {family: node_of(scene, follower.tables(family)) for family in Family}
+        assert (scene.sentence, seen(here, scene)) == (scene.sentence, scene.expected)
 
 
 def test_every_sentence_is_said_once() -> None:
-    sentences = [scene.sentence for scene in SCENES]
+    sentences = [scene.sentence for scene in SCENES] + [telling.sentence for telling in TELLINGS]
     assert len(set(sentences)) == len(sentences)
 
 
