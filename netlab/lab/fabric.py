@@ -153,7 +153,10 @@ class Fabric:
     def _machine_files(self, topology: Topology) -> Iterator[tuple[str, EtcFiles]]:
         stations = external_stations(topology, lab=self.paths.lab)
         machines = {
-            **{node.key: [a.address for a in node.status.addresses] for node in self.objects.nodes.values()},
+            **{
+                node.key: [entry.address for entry in node.status.addresses if entry.type == "InternalIP"]
+                for node in self.objects.nodes.values()
+            },
             **{station.name: [str(interface.ip) for interface in station.addresses] for station in stations},
         }
         for name in machines:

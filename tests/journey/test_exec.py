@@ -16,6 +16,7 @@ import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import leaks
 import pytest
@@ -58,6 +59,12 @@ def test_a_command_sees_the_place_it_is_in(lab: Lab, where: str) -> None:
     assert "lo" in links
     assert "eth0" in links
     assert links == sorted(re.findall(r"^\d+: ([^@:]+)", run(lab, where, "ip", "-o", "link").out, re.MULTILINE))
+
+
+@pytest.mark.parametrize("where", ["pod/web-1", "node/node1", "external/client-outside"])
+def test_every_line_of_hosts_begins_with_an_address(lab: Lab, where: str) -> None:
+    lines = run(lab, where, "cat", "/etc/hosts").out.splitlines()
+    assert all(line.startswith("#") or ip_address(line.split()[0]) for line in lines)
 
 
 def test_a_pods_resolver_is_the_clusters(lab: Lab) -> None:
