@@ -1,0 +1,127 @@
+"""The Kubernetes objects that a Service network needs: same apiVersion, kind and field names as Kubernetes.
+
+Only the fields that netlab acts on are spelled out; any other field is kept as it came (`extra="allow"`), so that a
+pasted manifest loses nothing. Addresses stay strings here, as on the wire; who uses them makes them `ipaddress` values.
+Source: the Kubernetes API reference, version 1.36.
+"""
+
+from __future__ import annotations
+
+from netlab.model.objects.cluster import Namespace, Node, NodeAddress, NodeSpec, NodeStatus
+from netlab.model.objects.deployment import Deployment, DeploymentSpec, DeploymentStatus, LabelSelector, PodTemplate
+from netlab.model.objects.event import Event, EventSource
+from netlab.model.objects.meta import (
+    Condition,
+    KubernetesObject,
+    ObjectMeta,
+    ObjectReference,
+    OwnerReference,
+    Part,
+    PodProtocol,
+    PortNumber,
+    PortReference,
+)
+from netlab.model.objects.pod import (
+    NETWORK_READY,
+    Container,
+    ContainerPort,
+    ContainerStatus,
+    EnvVar,
+    EnvVarSource,
+    ExecAction,
+    HttpGetAction,
+    HttpHeader,
+    Lifecycle,
+    LifecycleHandler,
+    ObjectFieldSelector,
+    Pod,
+    PodIP,
+    PodSpec,
+    PodStatus,
+    Probe,
+    SleepAction,
+    TcpSocketAction,
+)
+from netlab.model.objects.service import (
+    SERVICE_NAME_LABEL,
+    ClientIPConfig,
+    Endpoint,
+    EndpointConditions,
+    EndpointHints,
+    EndpointPort,
+    EndpointSlice,
+    ForZone,
+    LoadBalancerIngress,
+    LoadBalancerStatus,
+    Service,
+    ServicePort,
+    ServiceSpec,
+    ServiceStatus,
+    ServiceType,
+    SessionAffinityConfig,
+    TrafficPolicy,
+)
+
+KINDS: tuple[type[KubernetesObject], ...] = (Namespace, Node, Pod, Service, EndpointSlice, Deployment, Event)
+"""Every kind that the API server of a lab knows."""
+
+__all__ = [
+    "KINDS",
+    "NETWORK_READY",
+    "SERVICE_NAME_LABEL",
+    "ClientIPConfig",
+    "Condition",
+    "Container",
+    "ContainerPort",
+    "ContainerStatus",
+    "Deployment",
+    "DeploymentSpec",
+    "DeploymentStatus",
+    "Endpoint",
+    "EndpointConditions",
+    "EndpointHints",
+    "EndpointPort",
+    "EndpointSlice",
+    "EnvVar",
+    "EnvVarSource",
+    "Event",
+    "EventSource",
+    "ExecAction",
+    "ForZone",
+    "HttpGetAction",
+    "HttpHeader",
+    "KubernetesObject",
+    "LabelSelector",
+    "Lifecycle",
+    "LifecycleHandler",
+    "LoadBalancerIngress",
+    "LoadBalancerStatus",
+    "Namespace",
+    "Node",
+    "NodeAddress",
+    "NodeSpec",
+    "NodeStatus",
+    "ObjectFieldSelector",
+    "ObjectMeta",
+    "ObjectReference",
+    "OwnerReference",
+    "Part",
+    "Pod",
+    "PodIP",
+    "PodProtocol",
+    "PodSpec",
+    "PodStatus",
+    "PodTemplate",
+    "PortNumber",
+    "PortReference",
+    "Probe",
+    "Service",
+    "ServicePort",
+    "ServiceSpec",
+    "ServiceStatus",
+    "ServiceType",
+    "SessionAffinityConfig",
+    "SleepAction",
+    "TcpSocketAction",
+    "TrafficPolicy",
+]
