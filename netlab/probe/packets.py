@@ -107,12 +107,17 @@ def _or_none(read: Callable[[Dialect, bytes], T | None]) -> Callable[[Dialect, b
     return tolerant
 
 
+def check_spoken(to: Destination) -> None:
+    """NetlabError for a destination whose protocol probes do not speak."""
+    if to.protocol is TargetProtocol.SCTP:
+        raise NetlabError(f"cannot probe {to}/sctp: probes speak TCP, UDP and ICMP")
+
+
 class Dialect:
     """How one probe's packets are spelled: from `source` to `to`, in one protocol and one family."""
 
     def __init__(self, source: IPAddress, to: Destination) -> None:
-        if to.protocol is TargetProtocol.SCTP:
-            raise NetlabError(f"cannot probe {to}/sctp: probes speak TCP, UDP and ICMP")
+        check_spoken(to)
         self.source, self.to = source, to
         self.family = family_of(to.address)
         self._header = 20 if self.family is Family.IPV4 else 40

@@ -18,7 +18,7 @@ from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import Target, TargetProtocol
 from netlab.probe.cluster import ClusterView, Destination, family_of, pod_name, spell
 from netlab.probe.exchange import Exchange, Outcome
-from netlab.probe.packets import Dialect
+from netlab.probe.packets import Dialect, check_spoken
 from netlab.probe.sockets import NoRoute, Origin
 from netlab.probe.taps import Inside, Taps, watched_pods
 
@@ -88,6 +88,7 @@ class Prober:
         """
         namespace = self._view.network_namespace(from_)
         destination = self._view.destination(to, family=family)
+        check_spoken(destination)
         taps = self._open_taps(destination)
         with self._inside(namespace):
             try:

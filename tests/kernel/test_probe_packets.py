@@ -227,14 +227,16 @@ def test_a_check_proves_what_is_true_and_tells_what_is_not(prober: Prober) -> No
         Expectation(from_="pod/shell", to="service/web:80", reaches=("pod/web-1",)),
         Expectation(from_="pod/shell", to="pod/web-1:8080", reaches=("pod/web-1", "pod/web-2")),
         Expectation(from_="pod/shell", to="10.96.0.10:90", verdict=ExpectedVerdict.REACHED),
+        Expectation(from_="pod/shell", to="10.96.0.10:90/sctp", verdict=ExpectedVerdict.REFUSED),
     )
     spec = VIEW.topology.spec.model_copy(update={"expect": expect})
     view = replace(VIEW, topology=VIEW.topology.model_copy(update={"spec": spec}))
     result = check(view, prober.probe)
-    assert [each.passed for each in result.results] == [True, True, True, True, False, False, False]
+    assert [each.passed for each in result.results] == [True, True, True, True, False, False, False, False]
     assert "web-2 should get none" in result.results[4].observed
     assert "web-2 got none" in result.results[5].observed
     assert result.results[6].observed == "3 flows: 3 refused; every flow should be reached"
+    assert result.results[7].observed == "not tried: cannot probe 10.96.0.10:90/sctp: probes speak TCP, UDP and ICMP"
 
 
 def test_an_ordinary_users_lab_is_probed_alike(tmp_path: Path) -> None:
