@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from netlab.api.sync_client import SyncClient
 from netlab.lab import control
@@ -22,13 +23,14 @@ def status(paths: LabPaths) -> LabStatus:
     with SyncClient(paths.api_socket) as client:
         mode = client.get(Topology, paths.lab).spec.proxy.mode.value
         proxies = proxy_statuses(paths, client, running)
+        ready = ready_endpoints(client.list(EndpointSlice)[0])
         return LabStatus(
             lab=paths.lab,
             phase=Phase.RUNNING if all(agent.running for agent in agents) else Phase.DEGRADED,
             rootless=os.geteuid() != 0,
             nodes=tuple(_node(node, mode=mode, proxies=proxies) for node in client.list(Node)[0]),
             pods=tuple(map(_pod, client.list(Pod)[0])),
-            services=_services(client),
+            services=tuple(_service(service, ready) for service in client.list(Service)[0]),
         )
 
 
@@ -70,16 +72,20 @@ def _pod(pod: Pod) -> PodRow:
     )
 
 
-def _services(client: SyncClient) -> tuple[ServiceRow, ...]:
-    ready: Counter[tuple[str, str]] = Counter()
-    for piece in client.list(EndpointSlice)[0]:
-        service = piece.metadata.labels.get(SERVICE_NAME_LABEL, "")
+def ready_endpoints(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str], int]:
+    """How many endpoints serve each Service, by namespace and name; a Pod counts once, whatever families it has."""
+    by_family: Counter[tuple[tuple[str, str], str]] = Counter()
+    for piece in slices:
+        service = (piece.metadata.namespace or "default", piece.metadata.labels.get(SERVICE_NAME_LABEL, ""))
         serving = sum(endpoint.conditions.ready is not False for endpoint in piece.endpoints)
-        ready[piece.metadata.namespace or "default", service] += serving
-    return tuple(_service(service, ready) for service in client.list(Service)[0])
+        by_family[service, piece.address_type] += serving
+    ready: dict[tuple[str, str], int] = {}
+    for (service, _family), count in by_family.items():
+        ready[service] = max(count, ready.get(service, 0))
+    return ready
 
 
-def _service(service: Service, ready: Counter[tuple[str, str]]) -> ServiceRow:
+def _service(service: Service, ready: Mapping[tuple[str, str], int]) -> ServiceRow:
     name, namespace = service.metadata.name, service.metadata.namespace or "default"
     ports = tuple(
         f"{port.port}{f':{port.node_port}' if port.node_port else ''}/{port.protocol}" for port in service.spec.ports
@@ -90,5 +96,5 @@ def _service(service: Service, ready: Counter[tuple[str, str]]) -> ServiceRow:
         type=(service.spec.type or "ClusterIP"),
         cluster_ip=", ".join(service.spec.cluster_ips) or service.spec.cluster_ip,
         ports=ports,
-        endpoints=ready[namespace, name],
+        endpoints=ready.get((namespace, name), 0),
     )
