@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import count
 from math import ceil, log
@@ -43,13 +44,42 @@ def _clients() -> Iterator[Path]:
     return RECENT.iterdir() if RECENT.exists() else iter(())
 
 
+def remember_client(flow: Flow, last: Last | None) -> None:
+    """Have the kernel know when the client last came, and nothing else. What is too long ago is not there."""
+    for known in _clients():
+        known.write_text("/")
+    if last and last.seconds_ago < AFFINITY_SECONDS:
+        known = RECENT / endpoint_chain("default/web", flow.protocol, last.endpoint)
+        if known.exists():
+            known.write_text(f"+{flow.source}")
+
+
+@dataclass(eq=False)
+class Client:
+    """Somebody at some address and port, and whom it talks to."""
+
+    node: KernelNode
+    flow: Flow
+
+    def ask(self) -> Outcome:
+        """What becomes of the next packet."""
+        (outcome,) = self.node.ask([self.flow])
+        return outcome
+
+    @property
+    def identity(self) -> bytes | None:
+        """Of the flow as conntrack knows it, if it does."""
+        flow = self.flow
+        known = conntrack.find(flow.protocol, (flow.source, flow.source_port), (flow.destination, flow.port))
+        return known.identity if known else None
+
+
 class KernelNode:
     """node1 of the stage, with a kube-proxy that follows from scene to scene, or starts anew where its flags change."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._ports = count(FIRST_PORT)
-        self._scene: Scene | None = None
         self._config: ProxyConfig | None = None
         self._proxier: Proxier | None = None
         self._objects: dict[tuple[str, str], KubernetesObject] = {}
@@ -60,14 +90,17 @@ class KernelNode:
 
     def show(self, scene: Scene) -> None:
         """Have the kernel hold the rules of a scene, and no flow of another."""
-        self._scene = scene
+        self.change(scene)
+        self.forget_flows()
+
+    def change(self, scene: Scene) -> None:
+        """Have the kernel hold the rules of a scene; flows are kube-proxy's matter."""
         if scene.policies != self._policies:
             self._set_policies(dict(scene.policies))
             self._policies = scene.policies
         if scene.config != self._config or scene.addresses != self._extra:
             self._start(scene)
         self._follow({(each.kind, each.key): each for each in scene.objects})
-        self.forget_flows()
 
     def forget_flows(self) -> None:
         for family in Family:
@@ -124,35 +157,33 @@ class KernelNode:
         own = self._stage.place_of(ip_address(probe.source), self.addresses) == NODE
         return masqueraded(*together.endpoints) if own and together.masqueraded else together
 
-    def _batch(self, probe: Probe, *, flows: int) -> Iterator[Outcome]:
-        sent = dict(self._send(probe) for _ in range(flows))
+    def client(self, source: str, to: str) -> Client:
+        """Somebody who goes on sending from one port."""
+        packet = read_packet(source, to)
+        return Client(self, Flow(packet.protocol, packet.source, self._new_port(), packet.destination, packet.port))
+
+    def ask(self, flows: Iterable[Flow], *, word: Word = Word.QUESTION) -> list[Outcome]:
+        """What becomes of one packet of each flow, sent together."""
+        sent = {self._stage.new_token(): flow for flow in flows}
+        for token, flow in sent.items():
+            self._stage.send(flow, word, token, place=self._place(flow))
         seen = self._stage.settled()
         arrivals = {token: [each for each in seen if each.heard.token == token] for token in sent}
         outcomes = {token: self._outcome(sent[token], found) for token, found in arrivals.items()}
         self._check_answers(sent, arrivals, outcomes)
-        yield from outcomes.values()
+        return list(outcomes.values())
 
-    def _send(self, probe: Probe) -> tuple[int, Flow]:
-        packet = read_packet(probe.source, probe.to)
-        port = FIRST_PORT + next(self._ports) % (LAST_PORT - FIRST_PORT)
-        flow = Flow(packet.protocol, packet.source, port, packet.destination, packet.port)
-        self._remember_client(flow, probe.last)
-        token = self._stage.new_token()
-        word = Word.QUESTION if packet.signal is Signal.FIRST else Word.STRAY
-        self._stage.send(flow, word, token, place=self._place(flow))
-        return token, flow
+    def _batch(self, probe: Probe, *, flows: int) -> list[Outcome]:
+        stray = read_packet(probe.source, probe.to).signal is Signal.STRAY
+        clients = [self.client(probe.source, probe.to) for _ in range(flows)]
+        remember_client(clients[0].flow, probe.last)
+        return self.ask([client.flow for client in clients], word=Word.STRAY if stray else Word.QUESTION)
+
+    def _new_port(self) -> int:
+        return FIRST_PORT + next(self._ports) % (LAST_PORT - FIRST_PORT)
 
     def _place(self, flow: Flow) -> str:
         return self._stage.place_of(flow.source, self.addresses)
-
-    def _remember_client(self, flow: Flow, last: Last | None) -> None:
-        """Have the kernel know when the client last came, and nothing else. What is too long ago is not there."""
-        for known in _clients():
-            known.write_text("/")
-        if last and last.seconds_ago < AFFINITY_SECONDS:
-            known = RECENT / endpoint_chain("default/web", flow.protocol, last.endpoint)
-            if known.exists():
-                known.write_text(f"+{flow.source}")
 
     def _outcome(self, sent: Flow, seen: list[Sighting]) -> Outcome:
         arrived = [each for each in seen if each.heard.word in {Word.QUESTION, Word.STRAY}]

@@ -115,18 +115,22 @@ class Case:
 
     def scenes(self) -> Iterator[Scene]:
         """The case in each of its families."""
+        if self.translate:
+            yield from (scene for scene in map(self.scene, Family) if scene.probes)
+        else:
+            yield replace(self.scene(Family.IPV4), sentence=self.sentence)
+
+    def scene(self, family: Family) -> Scene:
+        """The case in one family."""
         scene = Scene(
-            f"{self.sentence} (IPv4)" if self.translate else self.sentence,
+            f"{self.sentence} ({family})",
             tuple(self._objects()),
             self.config,
             tuple(Probe(*sent) for sent in self.packets),
             self.policies,
             self.addresses,
         )
-        yield scene
-        if self.translate:
-            six_scene = _in_ipv6(scene, sentence=f"{self.sentence} (IPv6)")
-            yield from (six_scene,) if six_scene.probes else ()
+        return _in_ipv6(scene) if family is Family.IPV6 else scene
 
     def _objects(self) -> Iterator[KubernetesObject]:
         yield node(self.zone)
@@ -160,12 +164,11 @@ class Telling:
     scenes: tuple[Scene, ...]
 
 
-def _in_ipv6(scene: Scene, *, sentence: str) -> Scene:
+def _in_ipv6(scene: Scene) -> Scene:
     node1, *others = scene.objects
     listed = tuple(six(network) for network in scene.config.nodeport_addresses)
     return replace(
         scene,
-        sentence=sentence,
         objects=(node1, *(type(each).model_validate(words_in_ipv6(_document(each))) for each in others)),
         config=replace(scene.config, nodeport_addresses=listed),
         probes=tuple(_probe_in_ipv6(probe) for probe in scene.probes if not probe.to.startswith("127.")),
