@@ -36,11 +36,11 @@ def heal(fault: FaultName, node: Node, lab: Lab = None) -> None:
 
 
 def _set_proxy(lab: str | None, node: str, *, running: bool) -> None:
-    from netlab.api.sync_client import SyncClient  # noqa: PLC0415
-    from netlab.lab import control  # noqa: PLC0415
-    from netlab.lab.find import find  # noqa: PLC0415
-    from netlab.lab.messages import AgentKind  # noqa: PLC0415
-    from netlab.model.objects import Node as NodeObject  # noqa: PLC0415
+    from netlab.api.sync_client import SyncClient
+    from netlab.lab import control
+    from netlab.lab.find import find
+    from netlab.lab.messages import AgentKind
+    from netlab.model.objects import Node as NodeObject
 
     paths = find(lab)
     with SyncClient(paths.api_socket) as client:

@@ -16,7 +16,7 @@ def validate(file: TopologyFile, output: Output = Format.TABLE) -> None:
 
     Each with its line, the field, and what would be right.
     """
-    from netlab.cli.documents import read_topology  # noqa: PLC0415
+    from netlab.cli.documents import read_topology
 
     loaded = read_topology(file)
     name, spec = loaded.topology.metadata.name, loaded.topology.spec
@@ -41,8 +41,8 @@ def plan(
 
     To read, or to paste as root; nothing is changed.
     """
-    from netlab.cli.blueprint import draw, script  # noqa: PLC0415
-    from netlab.cli.documents import read_topology  # noqa: PLC0415
+    from netlab.cli.blueprint import draw, script
+    from netlab.cli.documents import read_topology
 
     blueprint = draw(read_topology(file), node=node)
     commands = [asdict(entry) for entry in blueprint.entries]

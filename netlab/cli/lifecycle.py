@@ -13,9 +13,9 @@ from netlab.cli.output import Progress, columns, emit, say
 
 def up(file: TopologyFile, output: Output = Format.TABLE) -> None:
     """Start the lab of a file, or make a running one match it."""
-    from netlab.cli.documents import read_topology  # noqa: PLC0415 - start-up time, here and in every command
-    from netlab.cli.reports import lab_status, next_command  # noqa: PLC0415
-    from netlab.lab import up as starting  # noqa: PLC0415
+    from netlab.cli.documents import read_topology
+    from netlab.cli.reports import lab_status, next_command
+    from netlab.lab import up as starting
 
     progress = Progress()
     try:
@@ -37,7 +37,7 @@ def down(
 
     Works on a lab that died, and without its file.
     """
-    from netlab.lab import down as ending  # noqa: PLC0415
+    from netlab.lab import down as ending
 
     for name in _labs_to_end(lab, every=all_):
         ending.down(name)
@@ -45,9 +45,9 @@ def down(
 
 
 def _labs_to_end(lab: str | None, *, every: bool) -> list[str]:
-    from netlab.cli.documents import read_topology  # noqa: PLC0415
-    from netlab.errors import NotFound  # noqa: PLC0415
-    from netlab.lab.find import labs  # noqa: PLC0415
+    from netlab.cli.documents import read_topology
+    from netlab.errors import NotFound
+    from netlab.lab.find import labs
 
     if lab is not None and every:
         raise typer.BadParameter("--all and the name of one lab say two things")
@@ -62,8 +62,8 @@ def _labs_to_end(lab: str | None, *, every: bool) -> list[str]:
 
 def ls(output: Output = Format.TABLE) -> None:
     """List your labs."""
-    from netlab.lab.find import labs  # noqa: PLC0415
-    from netlab.model.status import LabList  # noqa: PLC0415
+    from netlab.lab.find import labs
+    from netlab.model.status import LabList
 
     found = LabList(labs=labs())
     rows = [(lab.name, lab.phase.value, lab.directory) for lab in found.labs]
@@ -76,9 +76,9 @@ def status(
     output: Output = Format.TABLE,
 ) -> None:
     """Show a lab's nodes, proxies, Pods and Services."""
-    from netlab.cli.reports import lab_status  # noqa: PLC0415
-    from netlab.lab import status as looking  # noqa: PLC0415
-    from netlab.lab.find import find  # noqa: PLC0415
+    from netlab.cli.reports import lab_status
+    from netlab.lab import status as looking
+    from netlab.lab.find import find
 
     seen = looking.status(find(lab or lab_option))
     emit(seen.model_dump(mode="json", by_alias=True), output, lambda: lab_status(seen))

@@ -14,7 +14,7 @@ from netlab.cli.output import emit
 
 def version(output: Output = Format.TABLE) -> None:
     """Print the version of netlab."""
-    from netlab import __version__  # noqa: PLC0415
+    from netlab import __version__
 
     document = {"apiVersion": "netlab/v1", "kind": "Version", "version": __version__}
     emit(document, output, lambda: f"netlab {__version__}\n")
@@ -30,7 +30,7 @@ class Shell(StrEnum):
 
 def completion(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish")]) -> None:
     """Print a completion script: source <(netlab completion bash)."""
-    from netlab.cli.main import COMPLETE, run  # noqa: PLC0415
+    from netlab.cli.main import COMPLETE, run
 
     os.environ[COMPLETE] = f"source_{shell.value}"
     raise typer.Exit(run([]))
@@ -41,8 +41,8 @@ def doctor(output: Output = Format.TABLE) -> None:
 
     Each thing is tried, in a namespace that goes away again. Exit status 3: something that every lab needs is missing.
     """
-    from netlab.cli.reports import machine_report  # noqa: PLC0415
-    from netlab.lab.examination import examine  # noqa: PLC0415
+    from netlab.cli.reports import machine_report
+    from netlab.lab.examination import examine
 
     report = examine()
     emit(

@@ -34,9 +34,9 @@ def get(
     output: Output = Format.TABLE,
 ) -> None:
     """Show objects of the lab's API server."""
-    from netlab.api.encoding import as_json  # noqa: PLC0415
-    from netlab.cli import arguments  # noqa: PLC0415
-    from netlab.cli.object_tables import table  # noqa: PLC0415
+    from netlab.api.encoding import as_json
+    from netlab.cli import arguments
+    from netlab.cli.object_tables import table
 
     if name is None and "/" not in kind:
         _get_all(arguments.kinds(kind), None if everywhere else namespace, selector, lab=lab, output=output)
@@ -51,8 +51,8 @@ def _get_all(
     kinds: Sequence[type[KubernetesObject]], namespace: str | None, selector: str, *, lab: str | None, output: Format
 ) -> None:
     """Show every object of these kinds; `namespace` None means of every namespace."""
-    from netlab.api.encoding import as_json  # noqa: PLC0415
-    from netlab.cli.object_tables import table  # noqa: PLC0415
+    from netlab.api.encoding import as_json
+    from netlab.cli.object_tables import table
 
     with _client(lab) as client:
         found = {
@@ -97,7 +97,7 @@ def delete(
     lab: Lab = None,
 ) -> None:
     """Delete objects by name, or those of a manifest."""
-    from netlab.cli import arguments  # noqa: PLC0415
+    from netlab.cli import arguments
 
     if file is not None:
         doomed = [(type(each), each.metadata.name, each.metadata.namespace or "") for each in _read(file, namespace)]
@@ -120,8 +120,8 @@ def scale(
     lab: Lab = None,
 ) -> None:
     """Set how many Pods a Deployment has."""
-    from netlab.cli import arguments  # noqa: PLC0415
-    from netlab.model.objects import Deployment  # noqa: PLC0415
+    from netlab.cli import arguments
+    from netlab.model.objects import Deployment
 
     class_, name = arguments.kind_and_name(what)
     if class_ is not Deployment:
@@ -132,14 +132,14 @@ def scale(
 
 
 def _client(lab: str | None) -> SyncClient:
-    from netlab.api.sync_client import SyncClient  # noqa: PLC0415
-    from netlab.lab.find import find  # noqa: PLC0415
+    from netlab.api.sync_client import SyncClient
+    from netlab.lab.find import find
 
     return SyncClient(find(lab).api_socket)
 
 
 def _read(file: Path | None, namespace: str) -> tuple[KubernetesObject, ...]:
-    from netlab.cli.documents import read_manifest  # noqa: PLC0415
+    from netlab.cli.documents import read_manifest
 
     if file is None:
         raise wrong("no file is named", "-f FILE, or -f - for standard input")

@@ -55,7 +55,7 @@ def emit(document: Json, output: Format, table: Callable[[], str]) -> None:
     elif output is Format.JSON:
         write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
-        import yaml  # noqa: PLC0415 - start-up time
+        import yaml
 
         write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 

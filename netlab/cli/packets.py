@@ -37,10 +37,10 @@ def probe(
 
     For each: the verdict, the Pod that answered, the source address that it saw, and how the target was translated.
     """
-    from netlab.cli.arguments import place, target  # noqa: PLC0415
-    from netlab.cli.reports import probe_result  # noqa: PLC0415
-    from netlab.lab import control  # noqa: PLC0415
-    from netlab.lab.find import find  # noqa: PLC0415
+    from netlab.cli.arguments import place, target
+    from netlab.cli.reports import probe_result
+    from netlab.lab import control
+    from netlab.lab.find import find
 
     source, aim = place(from_), target(to)
     result = control.probe(find(lab), str(source), str(aim), protocol=aim.protocol.value, count=count, timeout=timeout)
@@ -55,9 +55,9 @@ def check(
     output: Output = Format.TABLE,
 ) -> None:
     """Prove what the lab's file expects (spec.expect)."""
-    from netlab.cli.reports import check_result  # noqa: PLC0415
-    from netlab.lab import control  # noqa: PLC0415
-    from netlab.lab.find import find  # noqa: PLC0415
+    from netlab.cli.reports import check_result
+    from netlab.lab import control
+    from netlab.lab.find import find
 
     result = control.check(find(lab or lab_option))
     emit(result.model_dump(mode="json", by_alias=True), output, lambda: check_result(result))

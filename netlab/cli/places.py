@@ -31,9 +31,9 @@ def shell(where: Where, lab: Lab = None) -> None:
 
 
 def _run(lab: str | None, where: str, command: list[str]) -> int:
-    from netlab.cli.arguments import place  # noqa: PLC0415
-    from netlab.lab import control  # noqa: PLC0415
-    from netlab.lab.find import find  # noqa: PLC0415
+    from netlab.cli.arguments import place
+    from netlab.lab import control
+    from netlab.lab.find import find
 
     return control.run(find(lab), place(where), command)
 
@@ -51,9 +51,9 @@ def logs(
     lab: Lab = None,
 ) -> None:
     """Show what a Pod printed, or a node's proxy logged."""
-    from netlab.cli.arguments import place  # noqa: PLC0415
-    from netlab.cli.logfiles import log_file, show, with_logs  # noqa: PLC0415
-    from netlab.lab.find import find  # noqa: PLC0415
+    from netlab.cli.arguments import place
+    from netlab.cli.logfiles import log_file, show, with_logs
+    from netlab.lab.find import find
 
     spot = with_logs(place(where))
     show(log_file(find(lab), spot, container), tail=tail, follow=follow)

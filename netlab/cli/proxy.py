@@ -104,9 +104,9 @@ def proxy(
 
 
 def _once(config: ProxyConfig, *, server: str | None, kubeconfig: Path | None, file: Path | None) -> ProxyResult:
-    from netlab.agents.kube_proxy.once import once  # noqa: PLC0415
-    from netlab.agents.kube_proxy.process import once_from  # noqa: PLC0415
-    from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
+    from netlab.agents.kube_proxy.once import once
+    from netlab.agents.kube_proxy.process import once_from
+    from netlab.cli.proxy_objects import read_proxy_objects
 
     if file is None:
         return once_from(_access(server, kubeconfig), config)
@@ -117,8 +117,8 @@ def _once(config: ProxyConfig, *, server: str | None, kubeconfig: Path | None, f
 def _stay(
     config: ProxyConfig, options: AgentOptions, *, server: str | None, kubeconfig: Path | None, file: Path | None
 ) -> None:
-    from netlab.agents.kube_proxy.process import serve, serve_objects  # noqa: PLC0415
-    from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
+    from netlab.agents.kube_proxy.process import serve, serve_objects
+    from netlab.cli.proxy_objects import read_proxy_objects
 
     if file is None:
         serve(_access(server, kubeconfig), config, options)
@@ -128,8 +128,8 @@ def _stay(
 
 
 def _access(server: str | None, kubeconfig: Path | None) -> ServerAccess:
-    from netlab.load.kubeconfig import load_kubeconfig  # noqa: PLC0415
-    from netlab.model.access import ServerAccess  # noqa: PLC0415
+    from netlab.load.kubeconfig import load_kubeconfig
+    from netlab.model.access import ServerAccess
 
     if kubeconfig is not None:
         return load_kubeconfig(kubeconfig)
@@ -140,9 +140,9 @@ def _access(server: str | None, kubeconfig: Path | None) -> ServerAccess:
 
 
 def _clean_up(rules: RuleFlags) -> None:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from netlab.agents.kube_proxy.once import cleanup  # noqa: PLC0415
+    from netlab.agents.kube_proxy.once import cleanup
 
     cleanup(replace(rules, node=rules.node or "any", mode=flags.ProxyMode.IPTABLES).config())
     say("kube-proxy's rules are gone; KUBE-FIREWALL stays, as a kubelet may need it")

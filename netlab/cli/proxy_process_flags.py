@@ -30,7 +30,7 @@ class AgentFlags:
 
     def options(self) -> AgentOptions:
         """As values. InvalidInput."""
-        from netlab.agents.kube_proxy import AgentOptions  # noqa: PLC0415
+        from netlab.agents.kube_proxy import AgentOptions
 
         period = duration("--iptables-sync-period", self.sync_period)
         shortest = duration("--iptables-min-sync-period", self.min_sync_period)
@@ -55,7 +55,7 @@ def duration(flag: str, text: str) -> float:
 
 def _binding(flag: str, text: str, *, port: int) -> Binding | None:
     """`10.0.0.1`, `10.0.0.1:10256`, `[::]:10256`, `::`, or nothing."""
-    from netlab.agents.kube_proxy.server import Binding  # noqa: PLC0415
+    from netlab.agents.kube_proxy.server import Binding
 
     if not text:
         return None

@@ -38,8 +38,8 @@ def render(
 
     For iptables-restore; without root, and nothing is changed. Each family that a Service has, under a heading.
     """
-    from netlab.cli.proxy_objects import read_proxy_objects  # noqa: PLC0415
-    from netlab.cli.rendering import rendered  # noqa: PLC0415
+    from netlab.cli.proxy_objects import read_proxy_objects
+    from netlab.cli.rendering import rendered
 
     config = RuleFlags(
         node=node,
