@@ -75,10 +75,13 @@ def _refuse_skip(report: Report, config: pytest.Config) -> Report:
 
 
 @pytest.fixture(scope="session")
-def host_network_unchanged() -> Iterator[None]:
-    """Fails at the end of the session if the network of the host is not what it was."""
-    before = leaks.host_network()
+def host_network_unchanged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails at the end of the session if the network of the host is not what it was, or a namespace has come."""
+    before, namespaces = leaks.host_network(), leaks.named_namespaces()
     yield
+    if not request.config.getoption("--shared-machine"):
+        left = leaks.named_namespaces() - namespaces
+        assert not left, f"namespaces left behind: {sorted(left)}"
     changed = leaks.differences(before, leaks.host_network())
     assert not changed, "the host's network changed:\n" + "\n".join(changed)
 
@@ -96,4 +99,5 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     left = leaks.remaining(extra, timeout=GRACE_SECONDS)
     assert not left, f"processes left behind: {[leaks.descendants().get(pid, pid) for pid in left]}"
     if not request.config.getoption("--shared-machine"):
-        assert leaks.named_namespaces() == namespaces, "the list of network namespaces changed"
+        changed = leaks.unexplained(namespaces, leaks.named_namespaces())
+        assert not changed, f"the list of network namespaces changed: {sorted(changed)}"

@@ -11,11 +11,12 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 TAG = "NETLAB_TEST_SESSION"
 NAMED_NAMESPACES = Path("/run/netns")
+NO_LAB = ""
 VOLATILE_SYSCTL = re.compile(r"nf_conntrack_count$|/route/(gc_elasticity|flush)$|/neigh/.*_ms$")
 """Readings, triggers, and second spellings of a value in other units."""
 
@@ -28,6 +29,15 @@ def tag_this_process() -> None:
 def named_namespaces() -> frozenset[str]:
     """The network namespaces that `ip netns` lists."""
     return frozenset(os.listdir(NAMED_NAMESPACES)) if NAMED_NAMESPACES.is_dir() else frozenset()
+
+
+def unexplained(before: Set[str], after: Set[str]) -> frozenset[str]:
+    """The names that came or went, but for those of labs (LAB.NAME) that stood before and stand still.
+
+    A lab that several tests share changes when it likes: a Deployment makes a Pod in place of one that a test ended.
+    """
+    standing = ({_lab(name) for name in before} & {_lab(name) for name in after}) - {NO_LAB}
+    return frozenset(name for name in before ^ after if _lab(name) not in standing)
 
 
 def descendants() -> dict[int, str]:
@@ -67,6 +77,11 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str
         for line in one.splitlines()
         if line not in set(other.splitlines())
     ]
+
+
+def _lab(namespace: str) -> str:
+    lab, dot, _ = namespace.partition(".")
+    return lab if dot else NO_LAB
 
 
 def _output(command: str) -> str:

@@ -29,6 +29,22 @@ import subprocess
 def test_it():
     subprocess.run(["ip", "netns", "add", "nlcli.left"], check=True)
 """
+SHARED_LAB = """
+import subprocess
+import pytest
+
+@pytest.fixture(scope="module", autouse=True)
+def lab():
+    subprocess.run(["ip", "netns", "add", "nlcli.node1"], check=True)
+    yield
+    subprocess.run(["ip", "netns", "del", "nlcli.node1"], check=True)
+
+def test_a_pod_comes():
+    subprocess.run(["ip", "netns", "add", "nlcli.pod"], check=True)
+
+def test_a_pod_goes():
+    subprocess.run(["ip", "netns", "del", "nlcli.pod"], check=True)
+"""
 SYSCTL = """
 from pathlib import Path
 
@@ -47,9 +63,9 @@ def test_it():
 
 def run_suite(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
     """Run a test module as one of tests/kernel, in a network and with a list of namespaces of its own."""
+    (folder / "kernel").mkdir(parents=True)
     for name in ("conftest.py", "leaks.py"):
         shutil.copy(TESTS / name, folder)
-    (folder / "kernel").mkdir()
     (folder / "kernel" / "test_it.py").write_text(source)
     script = 'mount -t tmpfs tmpfs /run && exec "$@"'
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -69,6 +85,14 @@ def test_a_network_namespace_that_stays_fails_its_test(tmp_path: Path) -> None:
     done = run_suite(tmp_path, NAMESPACE)
     assert done.returncode == 1
     assert "nlcli.left" in done.stdout
+
+
+def test_a_lab_that_tests_share_may_change_but_must_be_gone_at_the_end(tmp_path: Path) -> None:
+    done = run_suite(tmp_path / "gone", SHARED_LAB)
+    assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
+    done = run_suite(tmp_path / "left", SHARED_LAB.partition("def test_a_pod_goes")[0])
+    assert done.returncode == 1
+    assert "namespaces left behind: ['nlcli.pod']" in done.stdout
 
 
 def test_a_changed_sysctl_of_the_host_fails_the_run(tmp_path: Path) -> None:
