@@ -40,10 +40,12 @@ def require_table(family: Family, name: str) -> None:
 def apply(table: Table) -> Applied:
     """Make the kernel's table hold `table`: its chains whole, its hooks at the top where they are missing, none else.
 
-    Chains that hold the wanted rules already are left alone, with their counters. Other people's rules and chains stay.
-    Raises RuleRefused, or KernelError with EAGAIN where somebody else changes the table all the time.
+    Chains that are `shared`, and those that hold the wanted rules already, are left alone, with their counters. Other
+    people's rules and chains stay. Raises RuleRefused, or KernelError with EAGAIN where somebody else changes the table
+    all the time.
     """
-    stamped = stamp_table(table.family, table.name, chains=table.chains, hooks=table.hooks)
+    ours = tuple(chain for chain in table.chains if chain.name not in table.shared)
+    stamped = stamp_table(table.family, table.name, chains=ours, hooks=table.hooks)
     return _retried(lambda: _apply(table, stamped), table, stamped)
 
 

@@ -9,7 +9,7 @@ read first: what somebody else changes in the second between is lost.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE, Applied, OutOfStep
@@ -41,6 +41,8 @@ def require_table(family: Family, name: str) -> None:
 
 def apply(table: Table) -> Applied:
     """See `netlab.kernel.iptables.apply`. What is not known and too much to read is written anew, counters with it."""
+    if table.shared:
+        table = _without_shared(table)
     hooked = (Chain(hook.chain, (hook.rule,)) for hook in table.hooks)
     check(table.family, table.name, (*table.chains, *hooked))
     before = generation()
@@ -121,6 +123,12 @@ class _Line:
 
     rule: Rule
     text: str
+
+
+def _without_shared(table: Table) -> Table:
+    """The table without those shared chains that are there: they count as somebody else's."""
+    present = {*table.shared} & {*chain_names(table.family, table.name)}
+    return replace(table, chains=tuple(chain for chain in table.chains if chain.name not in present), shared=())
 
 
 def _is_owned(name: str, table: Table) -> bool:

@@ -203,7 +203,8 @@ class Table:
 
     `chains` are made and filled; `hooks` are inserted at the top of their chains, the first of the list being inserted
     first and so ending lowest, where they are missing. `owned` tells which other chains in the table are ours and are
-    deleted because `chains` no longer has them: those whose names start with one of these prefixes.
+    deleted because `chains` no longer has them: those whose names start with one of these prefixes. `shared` are the
+    names of those among `chains` that are only made where they are missing, as somebody else may fill them.
     """
 
     family: Family
@@ -211,6 +212,7 @@ class Table:
     chains: tuple[Chain, ...] = ()
     hooks: tuple[Hook, ...] = ()
     owned: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

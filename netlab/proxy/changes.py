@@ -227,13 +227,14 @@ class ChangeTracker:
 
 def node_facts(node: Node) -> NodeFacts:
     """What rules depend on of a Node object; addresses and ranges that are none are left out."""
-    internal = (read_address(entry.address) for entry in node.status.addresses if entry.type == "InternalIP")
+    preferred = [e for kind in ("InternalIP", "ExternalIP") for e in node.status.addresses if e.type == kind]
+    own = [address for entry in preferred if (address := read_address(entry.address))]
     ranges = node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ())
     networks = (read_network(text) for text in ranges)
     return NodeFacts(
         name=node.metadata.name,
         zone=node.metadata.labels.get(ZONE_LABEL, ""),
-        addresses=tuple({family_of(a): a for a in reversed([a for a in internal if a])}.values()),
+        addresses=tuple({family_of(address): address for address in reversed(own)}.values()),
         pod_cidrs=tuple(network for network in networks if network),
     )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from netlab.model.rules import Family, IPAddress, IPNetwork
-from netlab.proxy.addresses import family_of
+from netlab.proxy.addresses import family_of, host_network
 
-LOOPBACK = IPv4Address("127.0.0.1")
+LOOPBACK = {Family.IPV4: IPv4Address("127.0.0.1"), Family.IPV6: IPv6Address("::1")}
 
 
 class DetectLocalMode(StrEnum):
@@ -43,8 +43,8 @@ LocalTraffic = FromNetwork | FromInterface
 class NodeFacts:
     """What rules depend on of the node they are for.
 
-    `addresses` are its InternalIPs, `pod_cidrs` its share of the Pod range, at most one a family each. `zone` is empty
-    where the node has no label topology.kubernetes.io/zone.
+    `addresses` are its own, its InternalIPs if it has any, `pod_cidrs` its share of the Pod range: at most one a family
+    each. `zone` is empty where the node has no label topology.kubernetes.io/zone.
     """
 
     name: str
@@ -61,7 +61,8 @@ class NodeFacts:
 class ProxyConfig:
     """The flags of kube-proxy that change rules. Defaults are kube-proxy's.
 
-    `nodeport_addresses` empty means every local address; `nodeport_primary` is `--nodeport-addresses primary`.
+    `nodeport_addresses` without any of a family means every local address of it; `nodeport_primary` is
+    `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses.
     `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it INVALID packets pass.
     """
 
@@ -87,13 +88,26 @@ class ProxyConfig:
         """Whether node ports answer on loopback addresses. Never in IPv6, which has no route_localnet."""
         if family is Family.IPV6 or not self.iptables_localhost_nodeports or self.nodeport_primary:
             return False
-        networks = [network for network in self.nodeport_addresses if family_of(network) is family]
-        return not networks or any(LOOPBACK in net or net.network_address.is_loopback for net in networks)
+        networks, loopback = self._nodeport_networks(family), LOOPBACK[family]
+        return not networks or any(loopback in net or net.network_address.is_loopback for net in networks)
 
     def nodeports_everywhere(self, family: Family) -> bool:
         """Whether node ports listen on every local address of the family."""
-        networks = [network for network in self.nodeport_addresses if family_of(network) is family]
+        networks = self._nodeport_networks(family)
         return not self.nodeport_primary and (not networks or any(network.prefixlen == 0 for network in networks))
+
+    def on_node(self, node: NodeFacts) -> ProxyConfig:
+        """The same with `primary` as addresses, once the node is known to have one.
+
+        A family in which it has none is not restricted, as any that --nodeport-addresses does not speak of.
+        """
+        if not self.nodeport_primary or not node.addresses:
+            return self
+        own = tuple(host_network(address) for address in node.addresses if not address.is_loopback)
+        return replace(self, nodeport_primary=False, nodeport_addresses=own)
+
+    def _nodeport_networks(self, family: Family) -> list[IPNetwork]:
+        return [network for network in self.nodeport_addresses if family_of(network) is family]
 
 
 def local_traffic(config: ProxyConfig, node: NodeFacts, *, family: Family) -> LocalTraffic | None:
@@ -114,14 +128,14 @@ def _first_network(networks: tuple[IPNetwork, ...], *, family: Family) -> FromNe
 
 
 def nodeport_listeners(
-    config: ProxyConfig, node: NodeFacts, *, local_addresses: tuple[IPAddress, ...], family: Family
+    config: ProxyConfig, *, local_addresses: tuple[IPAddress, ...], family: Family
 ) -> tuple[IPAddress, ...] | None:
-    """The addresses on which node ports answer, out of those that the machine has; None: on every local one."""
+    """The addresses on which node ports answer, out of those that the machine has; None: on every local one.
+
+    `config` is the one `on_node`.
+    """
     if config.nodeports_everywhere(family):
         return None
-    if config.nodeport_primary:
-        address = node.address(family)
-        return (address,) if address else ()
     return tuple(
         address
         for address in local_addresses

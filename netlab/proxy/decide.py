@@ -15,7 +15,7 @@ from typing import NamedTuple
 from netlab.model.rules import Family, IPNetwork
 from netlab.proxy.addresses import host_network
 from netlab.proxy.changes import ChangeTracker
-from netlab.proxy.config import LocalTraffic, NodeFacts, ProxyConfig, local_traffic
+from netlab.proxy.config import LOOPBACK, LocalTraffic, NodeFacts, ProxyConfig, local_traffic
 from netlab.proxy.endpoints import Usable, usable_endpoints
 from netlab.proxy.ports import PortKey, ServicePort
 from netlab.proxy.slices import Endpoint
@@ -131,10 +131,11 @@ def _allowed_sources(port: ServicePort, *, node: NodeFacts) -> tuple[IPNetwork, 
     """With the node allowed, the load balancer's own addresses are too.
 
     A load balancer often leaves its address on the node; the node's own packets to it then come from that address.
+    A node that has no address of the family counts as loopback.
     """
     if not port.source_ranges or not port.load_balancer_ips:
         return None
-    node_address = node.address(port.key.family)
-    if node_address is None or not any(node_address in network for network in port.source_ranges):
+    node_address = node.address(port.key.family) or LOOPBACK[port.key.family]
+    if not any(node_address in network for network in port.source_ranges):
         return port.source_ranges
     return port.source_ranges + tuple(host_network(address) for address in port.load_balancer_ips)

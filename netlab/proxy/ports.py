@@ -132,7 +132,7 @@ class ServiceReader:
         balanced = [i.ip for i in ingress if i.ip and i.ip_mode in {None, "VIP"}] if ingress else ()
         return _Shared(
             external_ips=self._of_family(spec.external_ips, path="spec.externalIPs", family=family),
-            load_balancer_ips=self._of_family(balanced, path="status.loadBalancer.ingress", family=family),
+            load_balancer_ips=self._load_balancer_ips(balanced, family=family),
             source_ranges=self._source_ranges(family) if spec.load_balancer_source_ranges else (),
             affinity_seconds=_affinity_seconds(self.service),
             external_local=_is_external_policy_local(self.service),
@@ -140,10 +140,12 @@ class ServiceReader:
             health_check_port=_health_check_port(self.service),
         )
 
-    def _addresses(self, texts: Iterable[str], *, path: str) -> Iterator[IPAddress]:
+    def _addresses(self, texts: Iterable[str], *, path: str, link_local: bool = False) -> Iterator[IPAddress]:
         for index, text in enumerate(texts):
             address = read_address(text)
             reason = special(address) if address else "is not an IP address"
+            if address and link_local and address.is_link_local:
+                reason = ""
             if address and not reason:
                 yield address
             else:
@@ -152,8 +154,14 @@ class ServiceReader:
     def _of_family(self, texts: Iterable[str], *, path: str, family: Family) -> tuple[IPAddress, ...]:
         if not texts:
             return ()
-        found = (address for address in self._addresses(texts, path=path) if family_of(address) is family)
-        return tuple(dict.fromkeys(found))
+        return tuple(address for address in self._addresses(texts, path=path) if family_of(address) is family)
+
+    def _load_balancer_ips(self, texts: Iterable[str], *, family: Family) -> tuple[IPAddress, ...]:
+        """Also link-local ones: Kubernetes refuses them as external addresses, not here."""
+        path = "status.loadBalancer.ingress"
+        return tuple(
+            address for address in self._addresses(texts, path=path, link_local=True) if family_of(address) is family
+        )
 
     def _source_ranges(self, family: Family) -> tuple[IPNetwork, ...]:
         """No ranges where one of them is everything."""
@@ -164,7 +172,7 @@ class ServiceReader:
                 self._complain(f"spec.loadBalancerSourceRanges[{index}]", f"{text[:80]!r} is not a CIDR")
             elif family_of(network) is family:
                 found.append(network)
-        return () if any(network.prefixlen == 0 for network in found) else tuple(dict.fromkeys(found))
+        return () if any(network.prefixlen == 0 for network in found) else tuple(found)
 
     def _complain(self, path: str, message: str) -> None:
         complaint = Complaint("Service", self.service.key[:200], path, message)

@@ -124,8 +124,9 @@ _PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
 def merged(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     """All of them sorted by name, the same address and port once.
 
-    While an endpoint moves from one slice to another both hold it, perhaps in different states: the one on this node
-    wins, then the one that is ready.
+    While an endpoint moves from one slice to another both hold it; and a Pod may have got the address of one that is
+    about to go: then the one that is not terminating wins. Between others kube-proxy does not decide; here, the one
+    that is ready, then the one that serves, then the one on this node.
     """
     names = [endpoint.name for endpoint in endpoints]
     if all(map(lt, names, names[1:])):
@@ -133,6 +134,10 @@ def merged(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     found: dict[str, Endpoint] = {}
     for endpoint in endpoints:
         known = found.get(endpoint.name)
-        if known is None or (endpoint.local, endpoint.ready) > (known.local, known.ready):
+        if known is None or _preference(endpoint) > _preference(known):
             found[endpoint.name] = endpoint
     return tuple([found[name] for name in sorted(found)])
+
+
+def _preference(endpoint: Endpoint) -> tuple[bool, ...]:
+    return not endpoint.terminating, endpoint.ready, endpoint.serving, endpoint.local

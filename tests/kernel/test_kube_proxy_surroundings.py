@@ -69,7 +69,7 @@ def refused(host: str, port: int = HEALTH_PORT) -> bool:
 # --- health checks
 
 
-@pytest.mark.parametrize("host", ["172.18.0.2", "127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["172.18.0.2", "127.0.0.1"])
 def test_a_load_balancer_learns_how_many_endpoints_the_node_has(lab: ProxyLab, host: str) -> None:
     lab.service(**LOCAL_SERVICE)
     lab.endpoints(*PODS)
@@ -82,6 +82,7 @@ def test_a_load_balancer_learns_how_many_endpoints_the_node_has(lab: ProxyLab, h
         "localEndpoints": 2,
         "serviceProxyHealthy": True,
     }
+    assert refused("::1")  # the Service has no IPv6: its health is none of that family's
 
 
 def test_without_an_endpoint_on_the_node_the_answer_is_503_until_there_is_one(lab: ProxyLab) -> None:

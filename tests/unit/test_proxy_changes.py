@@ -264,7 +264,22 @@ def test_a_health_check_counts_the_ready_endpoints_of_this_node_once_for_all_por
     targets = ({"name": "a", "port": 8080}, {"name": "b", "port": 8081})
     leaving = endpoint("10.244.1.6", **LEAVING)
     known = tracker(service(spec=spec), service("plain"), endpoint_slice(HERE, THERE, leaving, ports=targets))
-    assert health_checks(known) == (HealthCheck(ServiceName("default", "web"), 31000, 1),)
+    assert health_checks(known) == (HealthCheck(ServiceName("default", "web"), Family.IPV4, 31000, 1),)
+
+
+def test_a_health_check_counts_the_endpoints_of_each_family_by_themselves() -> None:
+    spec = {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "healthCheckNodePort": 31000,
+        "clusterIPs": ["10.96.0.10", "fd00:10:96::10"],
+    }
+    sixth = endpoint_slice(endpoint("fd00:10:244:2::6", node="node2"), name="web-6", family="IPv6")
+    known = tracker(service(spec=spec), endpoint_slice(HERE), sixth)
+    assert [(check.family, check.local_endpoints) for check in health_checks(known)] == [
+        (Family.IPV4, 1),
+        (Family.IPV6, 0),
+    ]
 
 
 def test_only_a_load_balancer_bound_to_its_nodes_has_a_health_check() -> None:

@@ -17,7 +17,7 @@ from functools import partial
 
 from netlab.agents.kube_proxy.core import Proxier, Synced
 from netlab.agents.kube_proxy.guard import Guard
-from netlab.agents.kube_proxy.health_checks import HealthCheckServers
+from netlab.agents.kube_proxy.health_checks import EVERYWHERE, HealthCheckServers, Hosts
 from netlab.agents.kube_proxy.leftovers import remove_other_modes
 from netlab.agents.kube_proxy.metrics import Metrics
 from netlab.agents.kube_proxy.node_state import is_leaving
@@ -213,10 +213,16 @@ class KubeProxy:
         try:
             while True:
                 synced = self._progress  # taken first, lest a sync in between is missed
-                await servers.follow(self._proxier.health_checks)
+                await servers.follow(self._proxier.health_checks, hosts=self._health_hosts())
                 await synced.wait()
         finally:
             await servers.close()
+
+    def _health_hosts(self) -> Hosts:
+        """Health checks are answered where node ports are."""
+        listeners = self._proxier.nodeport_listeners
+        chosen = {family: tuple(map(str, found)) for family, found in listeners.items() if found is not None}
+        return {**EVERYWHERE, **chosen}
 
     def _sync(self, full: bool) -> bool:
         """One sync; False where it failed, with the reason in the log."""

@@ -89,6 +89,11 @@ class Proxier:
         """The healthCheckNodePorts of Services, and what to answer there, as of the last sync."""
         return self._health
 
+    @property
+    def nodeport_listeners(self) -> Mapping[Family, tuple[IPAddress, ...] | None]:
+        """The addresses on which node ports answer, by family as of the last sync; None: on every local one."""
+        return {family: spelling.listeners for family, spelling in self._spellings.items()}
+
     def put(self, obj: KubernetesObject) -> None:
         """An object is there, or is different."""
         self._refused.pop((obj.kind, obj.key), None)
@@ -120,7 +125,7 @@ class Proxier:
         """
         families = self.families_here()
         done = []
-        if Family.IPV4 in families and self._config.localhost_nodeports(Family.IPV4):
+        if Family.IPV4 in families and self._config.on_node(self._tracker.node).localhost_nodeports(Family.IPV4):
             sysctls.write(ROUTE_LOCALNET, where=HERE)
             done.append(ROUTE_LOCALNET)
         for sysctl in CONNTRACK_SYSCTLS:
@@ -211,7 +216,8 @@ class Proxier:
 
     def _addresses_differ(self) -> bool:
         """Whether the node has got or lost an address that node ports may answer on."""
-        return bool(self._config.nodeport_addresses) and local_addresses() != self._addresses
+        chosen = self._config.nodeport_primary or self._config.nodeport_addresses
+        return bool(chosen) and local_addresses() != self._addresses
 
     def _write_all(self) -> list[bool]:
         return [self._tables[family].write(spelling.tables()) > 0 for family, spelling in self._spellings.items()]

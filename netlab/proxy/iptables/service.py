@@ -91,7 +91,12 @@ class _Speller:
         internal = self.route.internal
         blocked = () if self._leads_on(internal) else (self._blocked(self.cluster_ip, internal),)
         if not self.port.externally_accessible:
-            return ServiceRules(chains=tuple(self._chains()), nat_services=self._cluster_ip(), filter_services=blocked)
+            return ServiceRules(
+                chains=tuple(self._chains()),
+                nat_services=self._cluster_ip(),
+                filter_services=blocked,
+                filter_nodeports=health,
+            )
         return ServiceRules(
             chains=tuple(self._chains()),
             nat_services=(*self._cluster_ip(), *self._external_addresses()),

@@ -73,12 +73,17 @@ class Spelling:
         family: Family,
         local_addresses: tuple[IPAddress, ...] = (),
     ) -> None:
-        self._config = config
+        self._config = config = config.on_node(node)
         self._family = family
-        self._listeners = nodeport_listeners(config, node, local_addresses=local_addresses, family=family)
+        self._listeners = nodeport_listeners(config, local_addresses=local_addresses, family=family)
         self._comments = True
         self._routes: dict[PortKey, Route] = {}  # the last one's lines come first in shared chains
         self._counts: dict[str, int] = {}
+
+    @property
+    def listeners(self) -> tuple[IPAddress, ...] | None:
+        """The addresses on which node ports answer; None: on every local one."""
+        return self._listeners
 
     def start(self, routes: Mapping[PortKey, Route], *, endpoint_total: int) -> None:
         """Forget everything and take in these Routes, as `update` does, for who goes on to ask for whole tables."""
@@ -143,6 +148,7 @@ class Spelling:
         return Table(self._family, "nat", chains=shared + own, hooks=NAT_HOOKS, owned=names.PER_SERVICE)
 
     def _filter(self, services: Sequence[ServiceRules]) -> Table:
+        firewall = _firewall(self._config, family=self._family)
         chains = (
             Chain(names.CANARY),
             Chain(names.SERVICES, tuple([r for s in services for r in s.filter_services])),
@@ -150,9 +156,10 @@ class Spelling:
             Chain(names.NODEPORTS, tuple([r for s in services for r in s.filter_nodeports])),
             Chain(names.PROXY_FIREWALL, tuple([r for s in services for r in s.filter_firewall])),
             Chain(names.FORWARD, _forward(self._config)),
-            Chain(names.FIREWALL, _firewall(self._config, family=self._family)),
+            Chain(names.FIREWALL, firewall),
         )
-        return Table(self._family, "filter", chains=chains, hooks=FILTER_HOOKS)
+        shared = () if firewall else (names.FIREWALL,)  # a kubelet may have filled it
+        return Table(self._family, "filter", chains=chains, hooks=FILTER_HOOKS, shared=shared)
 
     def _to_nodeports(self) -> tuple[Rule, ...]:
         """The end of KUBE-SERVICES: whatever is addressed to the node itself may be for a node port."""
