@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     leaks.tag_this_process()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored, children too
 
 
 def missing_capability() -> str | None:
