@@ -143,7 +143,13 @@ def _shape(both: _Comparison, family: Family) -> Shape:
     both.at_network(layout.source, layout.source_mask, (first.source, second.source))
     both.at_network(layout.destination, layout.destination_mask, (first.destination, second.destination))
     address = layout.address
-    holes = [(at, address) for at in (layout.source, layout.destination, layout.source_mask, layout.destination_mask)]
+    places = (
+        (first.source, layout.source),
+        (first.destination, layout.destination),
+        (first.source, layout.source_mask),
+        (first.destination, layout.destination_mask),
+    )
+    holes = [(at, address) for network, at in places if network is not None]
     holes += [(at, COMMENT_LIMIT + 1) for at in _text(both, (first.comment, second.comment))]
     holes += [(at, NUMBER.size) for at in _probability(both)]
     holes += [(at, NUMBER.size) for at in _seconds(both)]

@@ -68,10 +68,7 @@ class Shape:
     def stamp(self, rule: Rule) -> bytes:
         """The bytes of a rule of this shape; ValueError or struct.error for a value that does not fit."""
         source, destination, port, comment, statistic, recent, target = rule[:STAMPED]
-        masks = self.masks
-        from_, from_mask = (masks[0], masks[0]) if source is None else _network(source, masks)
-        to, to_mask = (masks[0], masks[0]) if destination is None else _network(destination, masks)
-        values = [from_, to, from_mask, to_mask]
+        values = _networks(source, destination, self.masks)
         if comment is not None:
             values.append(_fitting(comment, COMMENT_LIMIT))
         if statistic is not None:
@@ -94,8 +91,20 @@ class Shape:
         return data
 
 
-def _network(network: IPNetwork, masks: tuple[bytes, ...]) -> tuple[bytes, bytes]:
-    return network.network_address.packed, masks[network.prefixlen]
+def _networks(source: IPNetwork | None, destination: IPNetwork | None, masks: tuple[bytes, ...]) -> list[bytes]:
+    """The addresses, then the masks; of one that is not said there are neither: its place is all zeros."""
+    if source is None:
+        if destination is None:
+            return []
+        return [destination.network_address.packed, masks[destination.prefixlen]]
+    if destination is None:
+        return [source.network_address.packed, masks[source.prefixlen]]
+    return [
+        source.network_address.packed,
+        destination.network_address.packed,
+        masks[source.prefixlen],
+        masks[destination.prefixlen],
+    ]
 
 
 def _fitting(text: str, limit: int) -> bytes:
