@@ -16,6 +16,7 @@ from netlab.cli.options import Format, Output
 from netlab.cli.output import emit, say, write
 from netlab.cli.proxy_flags import RuleFlags
 from netlab.cli.proxy_process_flags import AgentFlags
+from netlab.model.modes import ProxyMode
 
 if TYPE_CHECKING:
     from netlab.agents.kube_proxy import AgentOptions
@@ -44,7 +45,7 @@ def proxy(
     cleanup: Annotated[
         str, typer.Option("--cleanup", metavar="BOOL", help="Take kube-proxy's rules away, and exit.")
     ] = "false",
-    proxy_mode: flags.Mode = flags.ProxyMode.IPTABLES,
+    proxy_mode: flags.Mode = ProxyMode.IPTABLES,
     cluster_cidr: flags.ClusterCidr = None,
     detect_local_mode: flags.LocalMode = "ClusterCIDR",
     pod_bridge_interface: flags.BridgeInterface = "",
@@ -86,7 +87,7 @@ def proxy(
     )
     _log_to_standard_error()
     if flags.boolean("--cleanup", cleanup):
-        _clean_up(rules)
+        _clean_up()
         return
     config = rules.config()
     if [server, kubeconfig, file].count(None) != 2:
@@ -139,12 +140,10 @@ def _access(server: str | None, kubeconfig: Path | None) -> ServerAccess:
         raise wrong(f"--server: {error}") from error
 
 
-def _clean_up(rules: RuleFlags) -> None:
-    from dataclasses import replace
-
+def _clean_up() -> None:
     from netlab.agents.kube_proxy.once import cleanup
 
-    cleanup(replace(rules, node=rules.node or "any", mode=flags.ProxyMode.IPTABLES).config())
+    cleanup()
     say("kube-proxy's rules are gone; KUBE-FIREWALL stays, as a kubelet may need it")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from typer.core import TyperCommand
 
 from netlab.cli.mistakes import wrong
 from netlab.errors import MissingCapability
+from netlab.model.modes import MODES_THERE, ProxyMode
 from netlab.model.rules import IPNetwork
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
 
@@ -32,15 +32,6 @@ class GoFlags(TyperCommand):
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Called by Typer with the words of the command line."""
         return super().parse_args(ctx, [f"{word}=true" if word in BOOLEANS else word for word in args])
-
-
-class ProxyMode(StrEnum):
-    """Kinds of rules that a kube-proxy can write, or could once."""
-
-    IPTABLES = "iptables"
-    NFTABLES = "nftables"
-    IPVS = "ipvs"
-    USERSPACE = "userspace"
 
 
 Node = Annotated[
@@ -93,10 +84,10 @@ class RuleFlags:
         """The flags as values. InvalidInput; MissingCapability for a mode that is not built."""
         if not self.node:
             raise wrong("--node NAME is missing", "name the Node whose rules are wanted")
-        check_mode(self.mode)
         primary = self.nodeport_addresses == "primary"
         return ProxyConfig(
             node_name=self.node,
+            mode=read_mode(self.mode),
             cluster_cidrs=() if self.cluster_cidr is None else _cluster_cidrs(self.cluster_cidr),
             detect_local_mode=self._detect_local_mode(),
             bridge_interface=_interface("--pod-bridge-interface", self.bridge_interface),
@@ -120,15 +111,18 @@ class RuleFlags:
         return mode
 
 
-def check_mode(text: str) -> None:
-    """Never silently another mode. InvalidInput: there is none such; MissingCapability: it is not built."""
-    modes = [mode.value for mode in ProxyMode]
-    if text and text not in modes:
+def read_mode(text: str) -> ProxyMode:
+    """Never silently another mode; no text is the default. InvalidInput: none such; MissingCapability: not built."""
+    modes = {mode.value: mode for mode in ProxyMode}
+    mode = modes.get(text or ProxyMode.IPTABLES)
+    if mode is None:
         raise wrong(f"--proxy-mode: {text!r} is no such mode", f"there are {', '.join(modes)}")
-    if text and text != ProxyMode.IPTABLES:
+    if mode not in MODES_THERE:
         raise MissingCapability(
-            f"netlab's kube-proxy cannot do --proxy-mode={text}: it is not built yet", "use --proxy-mode=iptables"
+            f"netlab's kube-proxy cannot do --proxy-mode={text}: it is not built yet",
+            f"there are {', '.join(sorted(MODES_THERE))}",
         )
+    return mode
 
 
 def boolean(flag: str, text: str) -> bool:

@@ -11,6 +11,7 @@ from netlab.cli import proxy_flags as flags
 from netlab.cli.options import Format, Output
 from netlab.cli.output import Json, emit, say
 from netlab.cli.proxy_flags import RuleFlags
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
 
 RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
@@ -23,7 +24,7 @@ def render(
     family: Annotated[
         Family | None, typer.Option("--family", help="This one alone, with or without Services.", case_sensitive=False)
     ] = None,
-    proxy_mode: flags.Mode = flags.ProxyMode.IPTABLES,
+    proxy_mode: flags.Mode = ProxyMode.IPTABLES,
     cluster_cidr: flags.ClusterCidr = None,
     detect_local_mode: flags.LocalMode = "ClusterCIDR",
     pod_bridge_interface: flags.BridgeInterface = "",

@@ -15,7 +15,17 @@ from netlab.kernel import iptables_legacy, iptables_nft
 from netlab.kernel.iptables_answers import Applied, OutOfStep, RuleRefused
 from netlab.model.rules import Backend, Family, Table, TablePatch
 
-__all__ = ["Applied", "OutOfStep", "RuleRefused", "apply", "apply_patch", "in_use", "remove", "require_tables"]
+__all__ = [
+    "Applied",
+    "OutOfStep",
+    "RuleRefused",
+    "apply",
+    "apply_patch",
+    "in_use",
+    "present",
+    "remove",
+    "require_tables",
+]
 
 TABLES = ("nat", "filter", "mangle")
 
@@ -81,3 +91,9 @@ def apply_patch(patch: TablePatch, *, backend: Backend | None = None) -> Applied
 def remove(table: Table, *, backend: Backend | None = None) -> Applied:
     """Take away what `apply` of such a table leaves: hooks, chains, and all chains whose names begin with `owned`."""
     return _WAYS[backend or in_use(table.family, table.name)].remove(table)
+
+
+def present(family: Family) -> tuple[tuple[Backend, str], ...]:
+    """Which of the tables this network namespace has already, without bringing any into it."""
+    kinds = {Backend.LEGACY: iptables_legacy.table_names(family), Backend.NFT: iptables_nft.table_names(family)}
+    return tuple((backend, name) for backend, names in kinds.items() for name in TABLES if name in names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import Applied, OutOfStep, RuleRefused
@@ -28,6 +29,10 @@ from netlab.model.rules import Family, Table, TablePatch
 
 ATTEMPTS = 5
 """How often a table is read again because somebody else changed it in between."""
+PRESENT = {
+    Family.IPV4: Path("/proc/thread-self/net/ip_tables_names"),
+    Family.IPV6: Path("/proc/thread-self/net/ip6_tables_names"),
+}
 REFUSALS = (errno.EINVAL, errno.ENOENT, errno.ELOOP, errno.EOPNOTSUPP)
 """What a commit says where the fault is in a rule."""
 
@@ -35,6 +40,14 @@ REFUSALS = (errno.EINVAL, errno.ENOENT, errno.ELOOP, errno.EOPNOTSUPP)
 def require_table(family: Family, name: str) -> None:
     """Raise MissingCapability where that legacy table cannot be opened here, with the remedy."""
     OpenTable(family, name).close()
+
+
+def table_names(family: Family) -> frozenset[str]:
+    """The legacy tables that this network namespace has: looking at one that it has not would bring it in."""
+    try:
+        return frozenset(PRESENT[family].read_text().split())
+    except OSError:  # no such kernel, or no such rights
+        return frozenset()
 
 
 def apply(table: Table) -> Applied:

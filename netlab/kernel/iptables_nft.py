@@ -39,6 +39,15 @@ def require_table(family: Family, name: str) -> None:
         raise MissingCapability("this kernel has no nftables", "use a kernel with CONFIG_NF_TABLES") from error
 
 
+def table_names(family: Family) -> frozenset[str]:
+    """The tables of iptables-nft that this network namespace has, where the program is there too."""
+    try:
+        program(family, "-restore")
+        return frozenset(name for name in BUILT_IN if chain_names(family, name))
+    except (KernelError, MissingCapability):
+        return frozenset()
+
+
 def apply(table: Table) -> Applied:
     """See `netlab.kernel.iptables.apply`. What is not known and too much to read is written anew, counters with it."""
     if table.shared:

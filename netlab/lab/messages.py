@@ -57,6 +57,7 @@ class TaskName(StrEnum):
     PROBE = "probe"
     CHECK = "check"
     PROXIES = "proxies"
+    MODES = "modes"
 
 
 class Task(Message):

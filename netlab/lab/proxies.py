@@ -26,8 +26,9 @@ def report(paths: LabPaths, arguments: Arguments) -> str:
     """What each node's kube-proxy says of itself, by node, as JSON; null for one that does not answer.
 
     With `services` and `endpointslices`, resourceVersions, each is asked to answer once it has followed the objects up
-    to there; `within` is the seconds that all of them have for it together. A node that has only just come may not even
-    have its kube-proxy by then: it is asked again, unless its agent is among the `stopped` ones (names with commas).
+    to there (and is in its mode of `modes`, NODE=MODE with commas); `within` is the seconds that all of them have for
+    it together. A node that has only just come may not even have its kube-proxy by then: it is asked again, unless its
+    agent is among the `stopped` ones (names with commas).
     """
     with SyncClient(paths.api_socket) as client:
         nodes = [node.metadata.name for node in client.list(Node)[0]]
@@ -38,19 +39,24 @@ def report(paths: LabPaths, arguments: Arguments) -> str:
     )
     stopped = str(arguments.get("stopped") or "").split(",")
     until = {node: 0.0 if f"{AgentKind.KUBE_PROXY}-{node}" in stopped else deadline for node in nodes}
-    return json.dumps({node: _answer(paths, node, wanted, deadline=until[node]) for node in nodes})
+    modes = dict(pair.split("=") for pair in str(arguments.get("modes") or "").split(",") if pair)
+    return json.dumps(
+        {node: _answer(paths, node, wanted, mode=modes.get(node), deadline=until[node]) for node in nodes}
+    )
 
 
-def _answer(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: float) -> object:
-    """What a kube-proxy answers, asked until the deadline, at least once."""
-    while (answer := _ask(paths, node, wanted, deadline=deadline)) is None:
+def _answer(
+    paths: LabPaths, node: str, wanted: Mapping[str, str], *, mode: str | None, deadline: float
+) -> dict[str, object] | None:
+    """What a kube-proxy answers, asked until it answers in that mode or the deadline is over, at least once."""
+    while (answer := _ask(paths, node, wanted, deadline=deadline)) is None or mode not in (None, answer["mode"]):
         if time.monotonic() + ASK_AGAIN_SECONDS > deadline:
-            return None
+            return answer
         time.sleep(ASK_AGAIN_SECONDS)
     return answer
 
 
-def _ask(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: float) -> object:
+def _ask(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: float) -> dict[str, object] | None:
     seconds = max(0.1, deadline - time.monotonic())
     query = urlencode({**wanted, "within": f"{seconds:.3f}"})
     try:
@@ -61,7 +67,7 @@ def _ask(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: flo
         return None
     try:
         connection.request("GET", f"/proxy-status?{query}")
-        answer: object = json.loads(connection.getresponse().read())
+        answer: dict[str, object] = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:

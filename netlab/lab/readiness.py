@@ -11,9 +11,11 @@ from netlab.api.sync_client import SyncClient
 from netlab.errors import Incomplete
 from netlab.lab import control
 from netlab.lab.messages import AgentKind, TaskName
-from netlab.model.objects import NETWORK_READY, EndpointSlice, KubernetesObject, Pod, Service
+from netlab.model.modes import ProxyMode
+from netlab.model.objects import NETWORK_READY, EndpointSlice, KubernetesObject, Node, Pod, Service
 from netlab.model.paths import LabPaths
 from netlab.model.status import ProxyReport
+from netlab.model.topology import Topology
 
 PODS_WITHIN = 60
 """Seconds for all Pods to serve; 1000 take about ten."""
@@ -37,12 +39,14 @@ def wait(paths: LabPaths, client: SyncClient, progress: Callable[[str], None]) -
     progress("waiting for the kube-proxies")
     client.settle()  # else the last Pod may not stand in its Service's slice yet
     wanted = followed_versions(client)
+    spec = client.get(Topology, paths.lab).spec
     stopped = {agent.name for agent in control.agents(paths) if not agent.wanted}
-    reports = ask_proxies(paths, wanted, within=PROXIES_WITHIN, stopped=stopped)
+    modes = {node.metadata.name: spec.proxy_mode(node.metadata.name) for node in client.list(Node)[0]}
+    reports = ask_proxies(paths, wanted, modes=modes, within=PROXIES_WITHIN, stopped=stopped)
     behind = [
         node
         for node, report in reports.items()
-        if f"{AgentKind.KUBE_PROXY}-{node}" not in stopped and not has_followed(report, wanted)
+        if f"{AgentKind.KUBE_PROXY}-{node}" not in stopped and not has_followed(report, wanted, mode=modes.get(node))
     ]
     if behind:
         log = paths.log(f"{AgentKind.KUBE_PROXY}-{behind[0]}")
@@ -50,19 +54,29 @@ def wait(paths: LabPaths, client: SyncClient, progress: Callable[[str], None]) -
 
 
 def ask_proxies(
-    paths: LabPaths, wanted: Mapping[str, int], *, within: float = 0.0, stopped: Iterable[str] = ()
+    paths: LabPaths,
+    wanted: Mapping[str, int],
+    *,
+    modes: Mapping[str, ProxyMode] | None = None,
+    within: float = 0.0,
+    stopped: Iterable[str] = (),
 ) -> dict[str, ProxyReport | None]:
     """What each node's kube-proxy says of itself once it has followed, or `within` seconds later; None: no answer.
 
+    With `modes`, by node, it has followed only once it is in that proxy mode.
+
     Within that time those that do not listen yet are asked again, but for the agents that are named in `stopped`.
     """
-    text = control.run_task(paths, TaskName.PROXIES, **wanted, within=within, stopped=",".join(stopped))
+    spelled = ",".join(f"{node}={mode}" for node, mode in (modes or {}).items())
+    text = control.run_task(paths, TaskName.PROXIES, **wanted, modes=spelled, within=within, stopped=",".join(stopped))
     return _reports.validate_json(text)
 
 
-def has_followed(report: ProxyReport | None, wanted: Mapping[str, int]) -> bool:
-    """Whether a kube-proxy's rules follow from those resourceVersions, or newer ones."""
-    return report is not None and all(report.followed.get(kind, 0) >= version for kind, version in wanted.items())
+def has_followed(report: ProxyReport | None, wanted: Mapping[str, int], *, mode: ProxyMode | None = None) -> bool:
+    """Whether a kube-proxy's rules follow from those resourceVersions, or newer ones, and are of that proxy mode."""
+    if report is None or (mode and report.mode != mode):
+        return False
+    return all(report.followed.get(kind, 0) >= version for kind, version in wanted.items())
 
 
 def followed_versions(client: SyncClient) -> dict[str, int]:

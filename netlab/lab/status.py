@@ -10,6 +10,7 @@ from netlab.api.sync_client import SyncClient
 from netlab.lab import control
 from netlab.lab.messages import AgentKind
 from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
+from netlab.model.modes import ProxyMode
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Node, Pod, Service
 from netlab.model.paths import LabPaths
 from netlab.model.status import LabStatus, NodeStatus, Phase, PodRow, ProxyStatus, ServiceRow
@@ -21,14 +22,16 @@ def status(paths: LabPaths) -> LabStatus:
     agents = control.agents(paths)
     running = {agent.name for agent in agents if agent.running}
     with SyncClient(paths.api_socket) as client:
-        mode = client.get(Topology, paths.lab).spec.proxy.mode.value
+        spec = client.get(Topology, paths.lab).spec
         proxies = proxy_statuses(paths, client, running)
         ready = ready_endpoints(client.list(EndpointSlice)[0])
         return LabStatus(
             lab=paths.lab,
             phase=Phase.RUNNING if all(agent.running for agent in agents) else Phase.DEGRADED,
             rootless=os.geteuid() != 0,
-            nodes=tuple(_node(node, mode=mode, proxies=proxies) for node in client.list(Node)[0]),
+            nodes=tuple(
+                _node(node, mode=spec.proxy_mode(node.metadata.name), proxies=proxies) for node in client.list(Node)[0]
+            ),
             pods=tuple(map(_pod, client.list(Pod)[0])),
             services=tuple(_service(service, ready) for service in client.list(Service)[0]),
         )
@@ -37,11 +40,12 @@ def status(paths: LabPaths) -> LabStatus:
 def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> dict[str, ProxyStatus]:
     """Each node's kube-proxy: whether it runs, what it says of itself, and whether that is the newest there is."""
     wanted = followed_versions(client)
+    spec = client.get(Topology, paths.lab).spec
     reports = ask_proxies(paths, {})
     return {
         node: ProxyStatus(
             running=f"{AgentKind.KUBE_PROXY}-{node}" in running,
-            synced=has_followed(report, wanted),
+            synced=has_followed(report, wanted, mode=spec.proxy_mode(node)),
             rules=report.rules if report else None,
             last_sync_seconds=report.last_sync_seconds if report else None,
             backend=report.backend if report else None,
@@ -51,13 +55,13 @@ def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> di
     }
 
 
-def _node(node: Node, *, mode: str, proxies: dict[str, ProxyStatus]) -> NodeStatus:
+def _node(node: Node, *, mode: ProxyMode, proxies: dict[str, ProxyStatus]) -> NodeStatus:
     name = node.metadata.name
     return NodeStatus(
         name=name,
         address=", ".join(entry.address for entry in node.status.addresses if entry.type == "InternalIP"),
         pod_cidr=", ".join(node.spec.pod_cidrs),
-        proxy_mode=mode,
+        proxy_mode=mode.value,
         proxy=proxies.get(name, ProxyStatus(running=False)),
     )
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from netlab.agents.kube_proxy.modes import Mode, mode_of
 from netlab.api.sync_client import SyncClient
-from netlab.errors import InvalidInput, Problem
+from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside
 from netlab.lab import proxies
 from netlab.lab.messages import TaskName
+from netlab.model.modes import ProxyMode
 from netlab.model.names import Place
 from netlab.model.objects import EndpointSlice, Node, Pod, Service
 from netlab.model.paths import LabPaths
+from netlab.model.rules import Family
 from netlab.model.targets import Target
 from netlab.model.topology import Topology
 from netlab.plan.stations import external_stations
@@ -45,6 +49,23 @@ def check(paths: LabPaths, _arguments: Arguments) -> str:
     view = _view(paths)
     with _prober(view) as prober:
         return proof.check(view, prober.probe).model_dump_json(by_alias=True)
+
+
+def modes(_paths: LabPaths, arguments: Arguments) -> str:
+    """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
+    wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
+    families = [Family(name) for name in str(arguments["families"]).split(",")]
+    found = [each for mode in wanted for family in families if (each := lacking(mode, family))]
+    return json.dumps([(mode.value, error.capability, error.remedy) for mode, error in found])
+
+
+def lacking(mode: Mode, family: Family) -> tuple[ProxyMode, MissingCapability] | None:
+    """What a mode needs for a family and this machine has not."""
+    try:
+        mode.require(family)
+    except MissingCapability as error:
+        return mode.name, error
+    return None
 
 
 def _parsed(parse: Callable[[str], T], argument: str | int | float | None) -> T:
@@ -93,5 +114,6 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROBE: probe,
     TaskName.CHECK: check,
     TaskName.PROXIES: proxies.report,
+    TaskName.MODES: modes,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""

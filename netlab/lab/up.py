@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 
@@ -11,12 +12,14 @@ from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import with_cluster_dns
 from netlab.errors import ApiError, InvalidInput, MissingCapability, NotFound, Problem
 from netlab.kernel.modules import load_bridge_netfilter
-from netlab.lab import folder, readiness, status
+from netlab.lab import control, folder, readiness, status
 from netlab.lab.down import clear_away, remove_leftovers
 from netlab.lab.lock import commanding, is_running, try_lock
+from netlab.lab.messages import TaskName
 from netlab.lab.start import start
 from netlab.model.objects import KINDS, KubernetesObject, Namespace, Pod
 from netlab.model.paths import LabPaths
+from netlab.model.rules import Family
 from netlab.model.status import LabStatus
 from netlab.model.topology import LabFile, Topology
 
@@ -38,6 +41,7 @@ def up(file: LabFile, *, progress: Callable[[str], None]) -> LabStatus:
         try:
             ensure_running(paths, progress)
             with SyncClient(paths.api_socket) as client:
+                require_modes(paths, file.topology)
                 apply_file(client, file, progress)
                 readiness.wait(paths, client, progress)
         except (MissingCapability, InvalidInput, ApiError):
@@ -63,6 +67,16 @@ def ensure_running(paths: LabPaths, progress: Callable[[str], None]) -> None:
         os.close(lock)
 
 
+def require_modes(paths: LabPaths, topology: Topology) -> None:
+    """MissingCapability where this machine cannot do a proxy mode that a node shall have: never silently another."""
+    families = sorted({Family(f"IPv{cidr.version}") for cidr in topology.spec.network.service_cidrs})
+    modes = ",".join(sorted(topology.spec.proxy_modes))
+    for mode, capability, remedy in json.loads(
+        control.run_task(paths, TaskName.MODES, modes=modes, families=",".join(families))
+    ):
+        raise MissingCapability(f"proxy mode {mode}: {capability}", remedy)
+
+
 def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None]) -> None:
     """Make the API's objects those of the file, and delete what an earlier file made and this one lacks."""
     _refuse_what_cannot_change(client, file.topology)
@@ -82,7 +96,7 @@ def _refuse_what_cannot_change(client: SyncClient, wanted: Topology) -> None:
     lab = wanted.metadata.name
     problems = [
         Problem(lab, 0, 0, f"spec.{part}", f"cannot change while lab {lab} is up", "run netlab down first")
-        for part in ("network", "proxy")
+        for part in ("network",)
         if getattr(live.spec, part) != getattr(wanted.spec, part)
     ]
     if problems:

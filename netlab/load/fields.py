@@ -15,8 +15,9 @@ from pathlib import Path
 
 from netlab.load import formats
 from netlab.load.formats import Check, Complaint
+from netlab.model.modes import ProxyMode
 from netlab.model.objects import PodProtocol, ServiceType, TrafficPolicy
-from netlab.model.topology import ExpectedVerdict, Fabric, PodLink, ProxyMode
+from netlab.model.topology import ExpectedVerdict, Fabric, PodLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,13 @@ TOPOLOGY: dict[str, dict[str, str]] = {
         "podLink": "PodLink",
     },
     "Proxy": {"mode": "ProxyMode"},
-    "NodeEntry": {"name!": "DnsSubdomain", "labels": "Labels", "addresses": "[Address]", "podCIDRs": "[CIDR]"},
+    "NodeEntry": {
+        "name!": "DnsSubdomain",
+        "labels": "Labels",
+        "proxyMode": "ProxyMode",
+        "addresses": "[Address]",
+        "podCIDRs": "[CIDR]",
+    },
     "External": {"name!": "DnsSubdomain", "addresses": "[Address]"},
     "Expectation": {"from!": "string", "to!": "string", "reaches": "[string]", "verdict": "Verdict"},
 }

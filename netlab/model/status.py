@@ -26,11 +26,13 @@ class Phase(StrEnum):
 class ProxyReport(Row):
     """What a kube-proxy says of itself (GET /proxy-status on its metrics port).
 
-    `followed` is, by kind (`services`, `endpointslices`), the newest resourceVersion that its rules follow from;
-    `rules` how many rules it has in the kernel; `last_sync_seconds` how long the last sync took. `complaints` say which
-    objects are not served, or not wholly, and why. `backend` tells which of the kernel's tables hold the rules.
+    `mode` is its proxy mode; `followed` is, by kind (`services`, `endpointslices`), the newest resourceVersion that its
+    rules follow from; `rules` how many rules it has in the kernel; `last_sync_seconds` how long the last sync took.
+    `complaints` say which objects are not served, or not wholly, and why. `backend` tells which of the kernel's tables
+    hold the rules.
     """
 
+    mode: str = ""
     followed: dict[str, int] = {}
     rules: int | None = None
     last_sync_seconds: float | None = None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from pydantic.alias_generators import to_camel
 
 from netlab.errors import Problem
+from netlab.model.modes import ProxyMode
 from netlab.model.objects import KubernetesObject
 
 Cidr = IPv4Network | IPv6Network
@@ -35,17 +36,6 @@ class PodLink(StrEnum):
     PTP = "ptp"
 
 
-class ProxyMode(StrEnum):
-    IPTABLES = "iptables"
-    NFTABLES = "nftables"
-    IPVS = "ipvs"
-    USERSPACE = "userspace"
-
-
-MODES_THERE = frozenset({ProxyMode.IPTABLES})
-"""The proxy modes that this version has. Another one is refused, never replaced in silence."""
-
-
 class Network(Setting):
     """The address ranges, at most one of each family in each, and how they are joined."""
 
@@ -66,6 +56,8 @@ class Proxy(Setting):
 class NodeEntry(Setting):
     name: str
     labels: dict[str, str] = {}
+    proxy_mode: ProxyMode | None = None
+    """The proxy mode of this node, where it is not the lab's."""
     addresses: tuple[str, ...] = ()
     """Addresses inside nodeCIDRs, at most one a family; empty: given out in the order of the file."""
     pod_cidrs: tuple[Cidr, ...] = Field((), alias="podCIDRs")
@@ -104,6 +96,16 @@ class TopologySpec(Setting):
     nodes: tuple[NodeEntry, ...] = (NodeEntry(name="node1"), NodeEntry(name="node2"))
     externals: tuple[External, ...] = ()
     expect: tuple[Expectation, ...] = ()
+
+    def proxy_mode(self, node: str) -> ProxyMode:
+        """The proxy mode of the node of that name."""
+        own = (entry.proxy_mode for entry in self.nodes if entry.name == node)
+        return next(own, None) or self.proxy.mode
+
+    @property
+    def proxy_modes(self) -> frozenset[ProxyMode]:
+        """The proxy modes of all nodes."""
+        return frozenset(self.proxy_mode(entry.name) for entry in self.nodes)
 
 
 class Topology(KubernetesObject):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family, IPAddress, IPNetwork
 from netlab.proxy.addresses import family_of, host_network
 
@@ -67,7 +68,9 @@ class ProxyConfig:
     """
 
     node_name: str
+    mode: ProxyMode = ProxyMode.IPTABLES
     cluster_cidrs: tuple[IPNetwork, ...] = ()
+    service_cidrs: tuple[IPNetwork, ...] = ()
     detect_local_mode: DetectLocalMode = DetectLocalMode.CLUSTER_CIDR
     bridge_interface: str = ""
     interface_name_prefix: str = ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab.agents.kube_proxy.tables import KernelTables
+from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
 from netlab.kernel.namespaces import Namespaces
 from netlab.model.rules import Chain, Family, Masquerade, Rule, SetMark, Table, TablePatch
 

@@ -16,8 +16,9 @@ from netlab.load.compose import COPY_LIMIT, DEPTH_LIMIT, compose
 from netlab.load.scalars import resolve
 from netlab.load.source import SIZE_LIMIT
 from netlab.load.tree import Plain, Report, plain
+from netlab.model.modes import ProxyMode
 from netlab.model.objects import Deployment, Pod, Service
-from netlab.model.topology import Expectation, Fabric, PodLink, ProxyMode
+from netlab.model.topology import Expectation, Fabric, PodLink
 
 TOPOLOGIES = sorted((Path(__file__).parents[2] / "topologies").glob("*.yaml"))
 SMALLEST = """\

@@ -77,6 +77,7 @@ class KubeProxy:
         tell: Callable[[Complaint], None] = say_nothing,
     ) -> None:
         self.metrics = Metrics()
+        self.mode = config.mode
         self._options = options
         self._source = source
         self._node = config.node_name
@@ -129,7 +130,7 @@ class KubeProxy:
     async def work(self) -> None:
         """Follow the source for ever. MissingCapability: no rights here, or no tables; then nothing was changed."""
         self._proxier.prepare()
-        remove_other_modes(self._proxier.families_here())
+        remove_other_modes(self.mode)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(Node, field_selector=f"metadata.name={self._node}"))

@@ -1,6 +1,6 @@
 """A kube-proxy without its surroundings: objects in, rules, sysctls and conntrack of the current namespace out.
 
-    put, remove ─> ChangeTracker ─ sync ─> decide ─> Spelling ─> KernelTables ─> stale flows deleted
+    put, remove ─> ChangeTracker ─ sync ─> decide ─> Mode ─> stale flows deleted
 
 Who calls it knows when: the agent does on events, `netlab proxy --once` does once.
 """
@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from netlab.agents.kube_proxy.flows import delete_stale_flows
-from netlab.agents.kube_proxy.tables import KernelTables
+from netlab.agents.kube_proxy.modes import Situation, mode_of
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel import iptables, sysctls
+from netlab.kernel import sysctls
 from netlab.kernel.local_addresses import local_addresses
 from netlab.model.objects import KubernetesObject
-from netlab.model.rules import Backend, Family, IPAddress, Jump, Table
+from netlab.model.rules import Backend, Family, IPAddress
 from netlab.model.state import Sysctl
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.collector import collector_resting
@@ -27,12 +27,10 @@ from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.decide import Route, decide, decide_all
 from netlab.proxy.health import HealthCheck, health_checks
-from netlab.proxy.iptables import Spelling, names
 from netlab.proxy.ports import PortKey
 from netlab.proxy.stale import StaleFlows
 
 HERE = "this network namespace"
-ROUTE_LOCALNET = Sysctl("net/ipv4/conf/all/route_localnet", "1")
 CONNTRACK_SYSCTLS = (
     Sysctl("net/netfilter/nf_conntrack_tcp_timeout_established", "86400"),
     Sysctl("net/netfilter/nf_conntrack_tcp_timeout_close_wait", "3600"),
@@ -65,8 +63,7 @@ class Proxier:
         self._wanted_families = families
         self._tracker = ChangeTracker(node_name=config.node_name)
         self._refused: dict[tuple[str, str], Complaint] = {}
-        self._tables: dict[Family, KernelTables] = {}
-        self._spellings: dict[Family, Spelling] = {}
+        self._mode = mode_of(config.mode)
         self._unusable: set[Family] = set()
         self._stale_flows: list[StaleFlows] = []
         self._health: tuple[HealthCheck, ...] = ()
@@ -76,13 +73,12 @@ class Proxier:
     @property
     def complaints(self) -> tuple[Complaint, ...]:
         """What is wrong with the objects there are: these parts of them are not served."""
-        left_out = (complaint for tables in self._tables.values() for complaint in tables.left_out)
-        return (*self._refused.values(), *self._tracker.complaints, *left_out)
+        return (*self._refused.values(), *self._tracker.complaints, *self._mode.left_out)
 
     @property
     def backends(self) -> Mapping[Family, Backend]:
         """The families that there are rules for, as of the last sync, and where the kernel has them."""
-        return {family: iptables.require_tables(family) for family in self._spellings}
+        return self._mode.backends
 
     @property
     def health_checks(self) -> tuple[HealthCheck, ...]:
@@ -92,7 +88,7 @@ class Proxier:
     @property
     def nodeport_listeners(self) -> Mapping[Family, tuple[IPAddress, ...] | None]:
         """The addresses on which node ports answer, by family as of the last sync; None: on every local one."""
-        return {family: spelling.listeners for family, spelling in self._spellings.items()}
+        return self._mode.nodeport_listeners
 
     def put(self, obj: KubernetesObject) -> None:
         """An object is there, or is different."""
@@ -112,11 +108,7 @@ class Proxier:
 
     def rule_counts(self) -> Mapping[tuple[Family, str], int]:
         """How many rules there are by family and table, hooks among them."""
-        return {
-            (family, table): count
-            for family, spelling in self._spellings.items()
-            for table, count in spelling.rule_counts().items()
-        }
+        return self._mode.rule_counts()
 
     def prepare(self) -> tuple[Sysctl, ...]:
         """Set the sysctls that kube-proxy sets, and take note of the one that it minds. Which ones were set.
@@ -124,10 +116,9 @@ class Proxier:
         MissingCapability: no rights here, or no tables. Then nothing was changed.
         """
         families = self.families_here()
-        done = []
-        if Family.IPV4 in families and self._config.on_node(self._tracker.node).localhost_nodeports(Family.IPV4):
-            sysctls.write(ROUTE_LOCALNET, where=HERE)
-            done.append(ROUTE_LOCALNET)
+        done = [*self._mode.sysctls(self._config.on_node(self._tracker.node), families)]
+        for sysctl in done:
+            sysctls.write(sysctl, where=HERE)
         for sysctl in CONNTRACK_SYSCTLS:
             with suppress(KernelError):  # not there before the first rule that asks conntrack, on some kernels
                 sysctls.write(sysctl, where=HERE)
@@ -154,27 +145,16 @@ class Proxier:
         self._anew = True  # whatever fails from here on, the next sync does not rely on it
         if anew:
             self._start_over()
-            written = self._write_all()
+            changed = self._mode.write()
         else:
-            routes = self._routes(changes.ports)
-            written = [self._follow(family, routes, full=full) for family in self._spellings]
+            changed = self._follow(self._routes(changes.ports), full=full)
         self._anew = False
         full = full or anew
         self._note_health(changes.ports, all_of_them=full)
         deleted = delete_stale_flows(self._stale_flows)
         self._stale_flows.clear()
         seconds = time.perf_counter() - started
-        return Synced(seconds, full, any(written), len(changes.ports), deleted, changes.complaints)
-
-    def cleanup(self) -> None:
-        """Take the rules away, of every family that this kernel has.
-
-        KUBE-FIREWALL stays, as kube-proxy leaves it: the kubelet of a node counts it as its own too.
-        MissingCapability: no rights here, or no tables.
-        """
-        for family in self.families_here():
-            spelling = Spelling(config=self._config, node=self._tracker.node, family=family)
-            KernelTables(family).remove(map(_without_firewall, spelling.tables()))
+        return Synced(seconds, full, changed, len(changes.ports), deleted, changes.complaints)
 
     def _note_health(self, changed: tuple[PortKey, ...], *, all_of_them: bool) -> None:
         """Count local endpoints again only where a Service with a health check is concerned, or any was."""
@@ -190,7 +170,7 @@ class Proxier:
         usable, missing = [], None
         for family in self._wanted_families:
             try:
-                iptables.require_tables(family)
+                self._mode.require(family)
             except MissingCapability as error:
                 missing = missing or error
                 if family not in self._unusable:
@@ -207,20 +187,13 @@ class Proxier:
         families = self.families_here()
         addresses, node = local_addresses(), self._tracker.node
         self._addresses = addresses
-        routes = decide_all(self._tracker, self._config)
-        for family in families:
-            spelling = Spelling(config=self._config, node=node, family=family, local_addresses=addresses)
-            spelling.start(routes, endpoint_total=self._tracker.endpoint_total(family))
-            self._spellings[family] = spelling
-            self._tables.setdefault(family, KernelTables(family)).stale = True
+        situation = Situation(self._config.on_node(node), node, families, addresses, self._endpoint_totals())
+        self._mode.start(situation, decide_all(self._tracker, self._config))
 
     def _addresses_differ(self) -> bool:
         """Whether the node has got or lost an address that node ports may answer on."""
         chosen = self._config.nodeport_primary or self._config.nodeport_addresses
         return bool(chosen) and local_addresses() != self._addresses
-
-    def _write_all(self) -> list[bool]:
-        return [self._tables[family].write(spelling.tables()) > 0 for family, spelling in self._spellings.items()]
 
     def _routes(self, keys: tuple[PortKey, ...]) -> dict[PortKey, Route | None]:
         tracker = self._tracker
@@ -231,18 +204,13 @@ class Proxier:
             for key in keys
         }
 
-    def _follow(self, family: Family, routes: Mapping[PortKey, Route | None], *, full: bool) -> bool:
-        """Take the changed Routes into one family's rules; whether the kernel's are different now."""
-        tables, spelling = self._tables[family], self._spellings[family]
-        patches = spelling.update(routes, endpoint_total=self._tracker.endpoint_total(family))
-        if full or not tables.patch(patches):
-            return tables.write(spelling.tables()) > 0
-        return bool(patches)
+    def _follow(self, routes: Mapping[PortKey, Route | None], *, full: bool) -> bool:
+        """Take the changed Routes into the rules; whether the kernel's are different now."""
+        totals = self._endpoint_totals()
+        if not full:
+            return self._mode.follow(routes, totals)
+        self._mode.take_in(routes, totals)
+        return self._mode.write()
 
-
-def _without_firewall(table: Table) -> Table:
-    return replace(
-        table,
-        chains=tuple(chain for chain in table.chains if chain.name != names.FIREWALL),
-        hooks=tuple(hook for hook in table.hooks if hook.rule.target != Jump(names.FIREWALL)),
-    )
+    def _endpoint_totals(self) -> dict[Family, int]:
+        return {family: self._tracker.endpoint_total(family) for family in Family}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
+from netlab.agents.kube_proxy.modes import mode_of, others
+from netlab.agents.kube_proxy.modes.choice import MODES
 from netlab.errors import KernelError
 from netlab.kernel import iptables
 from netlab.kernel.ipvs_leftovers import ipvs_was_here, remove_device_and_sets
 from netlab.kernel.nft_table import delete_table
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Chain, Family, Hook, Jump, Rule, Table
 
 NFTABLES_TABLE = "kube-proxy"
@@ -26,24 +31,44 @@ IPVS_HOOKS = (
 log = logging.getLogger(__name__)
 
 
-def remove_other_modes(families: tuple[Family, ...]) -> None:
-    """Take away what nftables mode and ipvs mode leave here. What cannot be taken away is said in the log."""
+def remove_other_modes(mode: ProxyMode) -> None:
+    """Take away what kube-proxies of other modes than that have left here. What cannot be is said in the log."""
+    for other in others(mode):
+        _remove(other.name, partial(other.remove, tuple(Family)))
+    _remove(ProxyMode.NFTABLES, _remove_nftables)
+    _remove(ProxyMode.IPVS, _remove_ipvs)
+
+
+def remove_every_mode() -> None:
+    """Take away what kube-proxies of any mode have left here. KernelError: something is still there."""
+    for name in MODES:
+        mode_of(name).remove(tuple(Family))
+    _remove_nftables()
+    _remove_ipvs()
+
+
+def _remove_nftables() -> bool:
+    deleted = [delete_table(family, NFTABLES_TABLE) for family in Family]
+    return any(deleted)
+
+
+def _remove(mode: ProxyMode, remove: Callable[[], bool]) -> None:
     try:
-        for family in Family:
-            if delete_table(family, NFTABLES_TABLE):
-                log.info("deleted what nftables mode had left for %s", family)
-        if ipvs_was_here():
-            _remove_ipvs(families)
+        if remove():
+            log.info("deleted what mode %s had left", mode)
     except KernelError as error:
-        log.warning("another mode's rules are still here: %s", error)
+        log.warning("what mode %s left is still here: %s", mode, error)
 
 
-def _remove_ipvs(families: tuple[Family, ...]) -> None:
-    for family in families:
+def _remove_ipvs() -> bool:
+    if not ipvs_was_here():
+        return False
+    for family in Family:
         hooks = tuple(Hook(chain, Rule(comment=comment, target=Jump(target))) for chain, comment, target in IPVS_HOOKS)
-        for name, chains in IPVS_CHAINS.items():
+        for backend, name in iptables.present(family):
+            chains = tuple(map(Chain, IPVS_CHAINS.get(name, ())))
             iptables.remove(
-                Table(family, name, chains=tuple(map(Chain, chains)), hooks=hooks if name == "filter" else ())
+                Table(family, name, chains=chains, hooks=hooks if name == "filter" else ()), backend=backend
             )
     remove_device_and_sets()
-    log.info("deleted what ipvs mode had left")
+    return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netlab.agents.kube_proxy.core import Proxier
-from netlab.agents.kube_proxy.leftovers import remove_other_modes
+from netlab.agents.kube_proxy.leftovers import remove_every_mode, remove_other_modes
+from netlab.kernel.rights import require_rights
 from netlab.model.objects import KubernetesObject
 from netlab.model.status import ComplaintRow, ProxyResult
 from netlab.proxy.complaints import Complaint
@@ -24,7 +25,7 @@ def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iter
     for found in objects:
         proxier.put(found)
     set_before = proxier.prepare()
-    remove_other_modes(proxier.families_here())
+    remove_other_modes(config.mode)
     done = proxier.sync(full=True)
     sysctls = {*set_before, *proxier.prepare()}  # some settings are not there before the first rule that needs them
     rules: dict[str, dict[str, int]] = {}
@@ -32,7 +33,7 @@ def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iter
         rules.setdefault(family.value, {})[table] = count
     return ProxyResult(
         node=config.node_name,
-        mode="iptables",
+        mode=config.mode.value,
         changed=done.changed,
         rules=rules,
         sysctls={each.key: each.value for each in sorted(sysctls, key=str)},
@@ -42,11 +43,13 @@ def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iter
     )
 
 
-def cleanup(config: ProxyConfig) -> None:
-    """Take away what kube-proxy in any mode has left in this network namespace. MissingCapability: no rights here."""
-    proxier = Proxier(config)
-    proxier.cleanup()
-    remove_other_modes(proxier.families_here())
+def cleanup() -> None:
+    """Take away what kube-proxy in any mode has left in this network namespace.
+
+    MissingCapability: no rights here. KernelError: something is still there.
+    """
+    require_rights()
+    remove_every_mode()
 
 
 def complaint_row(complaint: Complaint) -> ComplaintRow:

@@ -23,7 +23,7 @@ from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
 from netlab.model.status import ProxyResult
-from netlab.model.topology import Network, Topology
+from netlab.model.topology import Topology, TopologySpec
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 
@@ -93,13 +93,47 @@ async def _until_signal(work: Work) -> None:
 
 
 async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, options: AgentOptions) -> None:
-    families = tuple(Family)
-    if config is None:
-        async with ApiClient(access) as client:
-            network = await _network(client)
-        config = ProxyConfig(node_name=node, cluster_cidrs=network.pod_cidrs)
-        families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}))
-    await _following(access, config, options, families)
+    if config is not None:
+        await _following(access, config, options, tuple(Family))
+        return
+    async with ApiClient(access) as client:
+        spec = await _topology(client)
+        while True:
+            families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
+            work = _following(access, _config(spec, node), options, families)
+            spec = await _until_another_config(work, client, node, _config(spec, node))
+            log.info("the topology says %s now", spec.proxy_mode(node))
+
+
+def _config(spec: TopologySpec, node: str) -> ProxyConfig:
+    network = spec.network
+    mode = spec.proxy_mode(node)
+    return ProxyConfig(node_name=node, mode=mode, cluster_cidrs=network.pod_cidrs, service_cidrs=network.service_cidrs)
+
+
+async def _until_another_config(work: Work, client: ApiClient, node: str, config: ProxyConfig) -> TopologySpec:
+    """Let it work until the topology asks for something else of this node: what the topology says then."""
+    working = asyncio.create_task(work)
+    changing = asyncio.create_task(_another_config(client, node, config))
+    try:
+        await asyncio.wait((working, changing), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()  # it never ends by itself: raises what ended it
+        return changing.result()
+    finally:
+        for task in (working, changing):
+            task.cancel()
+        await asyncio.gather(working, changing, return_exceptions=True)
+
+
+async def _another_config(client: ApiClient, node: str, config: ProxyConfig) -> TopologySpec:
+    source: ObjectSource = client
+    async for event in source.reflect(Topology):
+        if event.object is not None and event.type is not EventType.DELETED:
+            spec = event.object.spec
+            if _config(spec, node) != config:
+                return spec
+    raise AssertionError("a watch goes on for ever")
 
 
 async def _following(
@@ -132,8 +166,8 @@ def _first(group: ExceptionGroup[NetlabError]) -> NetlabError:
     return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
-async def _network(client: ApiClient) -> Network:
-    """The lab's ranges, from its topology; the default ones where the API server has none."""
+async def _topology(client: ApiClient) -> TopologySpec:
+    """What the lab's topology says; the defaults where the API server has none."""
     while True:
         try:
             topologies, _ = await client.list(Topology)
@@ -141,7 +175,7 @@ async def _network(client: ApiClient) -> Network:
             log.info("no topology yet: %s", error)
             await asyncio.sleep(RETRY_SECONDS)
             continue
-        return topologies[0].spec.network if topologies else Network()
+        return topologies[0].spec if topologies else TopologySpec()
 
 
 async def _all_objects(access: ServerAccess, node: str) -> tuple[list[KubernetesObject], list[Complaint]]:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from netlab.agents.kube_proxy.listening import EVERYWHERE, Listener
 from netlab.agents.kube_proxy.metrics import Metrics
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Backend, Family
 from netlab.model.status import ProxyReport
 from netlab.proxy.complaints import Complaint
@@ -49,6 +50,7 @@ class Observed(Protocol):
     """What the server tells of."""
 
     metrics: Metrics
+    mode: ProxyMode
 
     def rule_counts(self) -> Mapping[tuple[Family, str], int]: ...
 
@@ -130,7 +132,7 @@ class StatusServer:
         return web.Response(text="ok")
 
     async def _proxy_mode(self, _: web.Request) -> web.Response:
-        return web.Response(text="iptables")
+        return web.Response(text=self._observed.mode.value)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         text = self._observed.metrics.text(self._observed.rule_counts())
@@ -151,6 +153,7 @@ class StatusServer:
         except TimeoutError:
             log.info("asked for %s, followed only %s", wanted, dict(observed.followed()))
         report = ProxyReport(
+            mode=observed.mode.value,
             followed=dict(observed.followed()),
             rules=sum(observed.rule_counts().values()) if observed.metrics.last_sync else None,
             last_sync_seconds=observed.metrics.last_sync_seconds,

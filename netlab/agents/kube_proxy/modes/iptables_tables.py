@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netlab.kernel import iptables
-from netlab.model.rules import Family, Rule, Table, TablePatch
+from netlab.model.rules import Backend, Family, Rule, Table, TablePatch
 from netlab.proxy.complaints import Complaint
 
 LEFT_OUT_AT_MOST = 100
@@ -52,12 +52,12 @@ class KernelTables:
         self.stale = False
         return True
 
-    def remove(self, tables: Iterable[Table]) -> None:
-        """Take away what `write` has left in these tables."""
-        for table in tables:
-            done = iptables.remove(table)
-            if done.kept:
-                log.warning("%s: somebody else's rules still jump to %s", table.name, ", ".join(done.kept))
+    def remove(self, table: Table, *, backend: Backend) -> bool:
+        """Take away what `write` has left in this table; whether there was anything."""
+        done = iptables.remove(table, backend=backend)
+        if done.kept:
+            log.warning("%s: somebody else's rules still jump to %s", table.name, ", ".join(done.kept))
+        return done.changed
 
     def _write(self, table: Table) -> bool:
         for _ in range(LEFT_OUT_AT_MOST):
