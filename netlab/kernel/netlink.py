@@ -61,6 +61,16 @@ def nested(kind: int, *attributes: bytes) -> bytes:
     return attribute(kind | NLA_F_NESTED, b"".join(attributes))
 
 
+def nested_list(data: bytes) -> list[bytes]:
+    """The values of attributes that follow one another, whatever their numbers."""
+    found, at = [], 0
+    while at + ATTRIBUTE.size <= len(data):
+        length, _ = ATTRIBUTE.unpack_from(data, at)
+        found.append(data[at + ATTRIBUTE.size : at + length])
+        at += (max(length, ATTRIBUTE.size) + 3) & ~3
+    return found
+
+
 def attributes(data: bytes) -> dict[int, bytes]:
     """The attributes in what follows a message's fixed part, by their numbers."""
     found, at = {}, 0

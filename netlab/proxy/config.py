@@ -99,12 +99,17 @@ class ProxyConfig:
         networks = self._nodeport_networks(family)
         return not self.nodeport_primary and (not networks or any(network.prefixlen == 0 for network in networks))
 
+    @property
+    def follows_node_addresses(self) -> bool:
+        """Whether node ports listen on the node's primary addresses: in mode nftables unless anything is said."""
+        return self.nodeport_primary or (self.mode is ProxyMode.NFTABLES and not self.nodeport_addresses)
+
     def on_node(self, node: NodeFacts) -> ProxyConfig:
         """The same with `primary` as addresses, once the node is known to have one.
 
         A family in which it has none is not restricted, as any that --nodeport-addresses does not speak of.
         """
-        if not self.nodeport_primary or not node.addresses:
+        if not self.follows_node_addresses or not node.addresses:
             return self
         own = tuple(host_network(address) for address in node.addresses if not address.is_loopback)
         return replace(self, nodeport_primary=False, nodeport_addresses=own)

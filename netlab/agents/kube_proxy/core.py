@@ -192,7 +192,7 @@ class Proxier:
 
     def _addresses_differ(self) -> bool:
         """Whether the node has got or lost an address that node ports may answer on."""
-        chosen = self._config.nodeport_primary or self._config.nodeport_addresses
+        chosen = self._config.follows_node_addresses or self._config.nodeport_addresses
         return bool(chosen) and local_addresses() != self._addresses
 
     def _routes(self, keys: tuple[PortKey, ...]) -> dict[PortKey, Route | None]:

@@ -11,11 +11,9 @@ from netlab.agents.kube_proxy.modes.choice import MODES
 from netlab.errors import KernelError
 from netlab.kernel import iptables
 from netlab.kernel.ipvs_leftovers import ipvs_was_here, remove_device_and_sets
-from netlab.kernel.nft_table import delete_table
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Chain, Family, Hook, Jump, Rule, Table
 
-NFTABLES_TABLE = "kube-proxy"
 IPVS_CHAINS = {
     "nat": ("KUBE-LOAD-BALANCER", "KUBE-NODE-PORT"),
     "filter": ("KUBE-NODE-PORT", "KUBE-SOURCE-RANGES-FIREWALL", "KUBE-IPVS-FILTER", "KUBE-IPVS-OUT-FILTER"),
@@ -35,7 +33,6 @@ def remove_other_modes(mode: ProxyMode) -> None:
     """Take away what kube-proxies of other modes than that have left here. What cannot be is said in the log."""
     for other in others(mode):
         _remove(other.name, partial(other.remove, tuple(Family)))
-    _remove(ProxyMode.NFTABLES, _remove_nftables)
     _remove(ProxyMode.IPVS, _remove_ipvs)
 
 
@@ -43,13 +40,7 @@ def remove_every_mode() -> None:
     """Take away what kube-proxies of any mode have left here. KernelError: something is still there."""
     for name in MODES:
         mode_of(name).remove(tuple(Family))
-    _remove_nftables()
     _remove_ipvs()
-
-
-def _remove_nftables() -> bool:
-    deleted = [delete_table(family, NFTABLES_TABLE) for family in Family]
-    return any(deleted)
 
 
 def _remove(mode: ProxyMode, remove: Callable[[], bool]) -> None:
