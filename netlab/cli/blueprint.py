@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from netlab.api.simulate import Snapshot, simulate
 from netlab.cli.mistakes import wrong
 from netlab.dns.addon import with_cluster_dns
+from netlab.model.modes import ProxyMode
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.rules import Family, Table
@@ -19,11 +20,16 @@ from netlab.plan.diff import diff
 from netlab.plan.steps import AddLink, AddNamespace, SetSysctl, SetTable, Step
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.decide import decide_all
-from netlab.proxy.iptables.tables import spell
+from netlab.proxy.rules_text import rules_text
 from netlab.proxy.save_text import save_text
 
-RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
+TAKEN = {
+    (ProxyMode.IPTABLES, Family.IPV4): "iptables-restore --noflush",
+    (ProxyMode.IPTABLES, Family.IPV6): "ip6tables-restore --noflush",
+    (ProxyMode.NFTABLES, Family.IPV4): "nft -f -",
+    (ProxyMode.NFTABLES, Family.IPV6): "nft -f -",
+}
+"""The command that takes a node's rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +99,19 @@ def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]
     for each in (node, *snapshot.services, *snapshot.endpoint_slices):
         tracker.put(each)
     tracker.collect()
-    network = snapshot.topology.spec.network
-    config = ProxyConfig(node_name=name, cluster_cidrs=network.pod_cidrs)
-    routes = decide_all(tracker, config).values()
+    spec = snapshot.topology.spec
+    network = spec.network
+    mode, cidrs = spec.proxy_mode(name), (network.pod_cidrs, network.service_cidrs)
+    config = ProxyConfig(node_name=name, mode=mode, cluster_cidrs=cidrs[0], service_cidrs=cidrs[1])
     namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
     for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
-        total = tracker.endpoint_total(family)
-        tables = spell(routes, config=config, node=tracker.node, family=family, endpoint_total=total)
-        yield Entry(f"kube-proxy's rules on {name}", namespace, _restore(namespace, family, tables))
+        text = rules_text(tracker, config, family=family, local_addresses=tracker.node.addresses)
+        yield Entry(f"kube-proxy's rules on {name}", namespace, _load(namespace, TAKEN[mode, family], text))
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:
-    return f"ip netns exec {namespace} {RESTORE[family]} --noflush <<'END'\n{save_text(tables)}END"
+    return _load(namespace, TAKEN[ProxyMode.IPTABLES, family], save_text(tables))
+
+
+def _load(namespace: str, program: str, text: str) -> str:
+    return f"ip netns exec {namespace} {program} <<'END'\n{text}END"

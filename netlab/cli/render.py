@@ -14,8 +14,6 @@ from netlab.cli.proxy_flags import RuleFlags
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
 
-RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
-
 
 def render(
     *,
@@ -37,7 +35,8 @@ def render(
 ) -> None:
     """Print the rules that kube-proxy would write on a node.
 
-    For iptables-restore; without root, and nothing is changed. Each family that a Service has, under a heading.
+    For iptables-restore or nft -f; without root, and nothing is changed. Each family that a Service has, under a
+    heading.
     """
     from netlab.cli.proxy_objects import read_proxy_objects
     from netlab.cli.rendering import rendered
@@ -65,8 +64,10 @@ def render(
         "rules": {each.value: text for each, text in texts.by_family.items()},
         "complaints": [str(complaint) for complaint in texts.complaints],
     }
-    emit(document, output, lambda: _together(texts.by_family))
+    emit(document, output, lambda: _together(config.mode, texts.by_family))
 
 
-def _together(texts: dict[Family, str]) -> str:
-    return "\n".join(f"# {family}: for {RESTORE[family]}\n{text}" for family, text in texts.items())
+def _together(mode: ProxyMode, texts: dict[Family, str]) -> str:
+    from netlab.proxy.rules_text import TAKEN_BY
+
+    return "\n".join(f"# {family}: for {TAKEN_BY[mode][family]}\n{text}" for family, text in texts.items())

@@ -10,16 +10,14 @@ from netlab.model.rules import Family
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.decide import decide_all
-from netlab.proxy.iptables import spell
-from netlab.proxy.save_text import save_text
+from netlab.proxy.rules_text import rules_text
 
 LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The text for iptables-restore or ip6tables-restore by family, and what is not served."""
+    """The text for the tool that takes it, by family, and what is not served."""
 
     by_family: dict[Family, str]
     complaints: tuple[Complaint, ...]
@@ -35,18 +33,9 @@ def rendered(config: ProxyConfig, given: ProxyObjects, *, family: Family | None 
     for each in given.objects:
         tracker.put(each)
     tracker.collect()
-    routes = decide_all(tracker, config).values()
+    addresses = (*LOOPBACKS, *tracker.node.addresses)
     texts = {
-        family: save_text(
-            spell(
-                routes,
-                config=config,
-                node=tracker.node,
-                family=family,
-                endpoint_total=tracker.endpoint_total(family),
-                local_addresses=(*LOOPBACKS, *tracker.node.addresses),
-            )
-        )
+        family: rules_text(tracker, config, family=family, local_addresses=addresses)
         for family in _families(tracker, family)
     }
     return Rendered(texts, (*given.refused, *tracker.complaints))

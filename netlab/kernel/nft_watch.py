@@ -53,6 +53,10 @@ class TableWatch:
         self._listen()
         self._touched = touched if generation() == before + transactions else set(Family)
 
+    def close(self) -> None:
+        """Stop listening."""
+        self._heard.close()
+
     def _listen(self) -> None:
         while True:
             try:

@@ -88,7 +88,7 @@ def test_the_flags_change_the_rules() -> None:
     [
         ((), 2, "--node"),
         (("--node=node1", "--cluster-cidr="), 2, "--cluster-cidr"),
-        (("--node=node1", "--proxy-mode=nftables"), 3, "nftables"),
+        (("--node=node1", "--proxy-mode=ipvs"), 3, "ipvs"),
         (("--node=node1", "--family=IPX"), 2, "IPX"),
     ],
     ids=["no node", "an empty range", "a mode that is not built", "a family that is none"],

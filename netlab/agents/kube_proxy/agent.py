@@ -142,6 +142,7 @@ class KubeProxy:
         finally:
             self._unlisten()
             self._guard.close()
+            self._proxier.close()
 
     async def _follow(
         self, kind: type[KubernetesObject], *, label_selector: str = "", field_selector: str = ""

@@ -156,6 +156,10 @@ class Proxier:
         seconds = time.perf_counter() - started
         return Synced(seconds, full, changed, len(changes.ports), deleted, changes.complaints)
 
+    def close(self) -> None:
+        """Give up what the process holds; the rules stay."""
+        self._mode.close()
+
     def _note_health(self, changed: tuple[PortKey, ...], *, all_of_them: bool) -> None:
         """Count local endpoints again only where a Service with a health check is concerned, or any was."""
         ports, services = self._tracker.ports, {check.service for check in self._health}

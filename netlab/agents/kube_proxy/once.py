@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 
 from netlab.agents.kube_proxy.core import Proxier
 from netlab.agents.kube_proxy.leftovers import remove_every_mode, remove_other_modes
@@ -19,7 +20,13 @@ def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iter
     `refused` are objects that could not be read. MissingCapability: no rights here, or no tables; then nothing was
     changed. KernelError: the rules are not all in place.
     """
-    proxier = Proxier(config)
+    with closing(Proxier(config)) as proxier:
+        return _once(proxier, config, objects, refused)
+
+
+def _once(
+    proxier: Proxier, config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iterable[Complaint]
+) -> ProxyResult:
     for complaint in refused:
         proxier.refuse(complaint)
     for found in objects:

@@ -103,7 +103,7 @@ def _masquerading(config: ProxyConfig, *, family: Family) -> Iterator[str]:
     """Masquerade what is marked, and what comes back to its own sender; the mark goes first."""
     mark, ip = f"{config.masquerade_mark:#010x}", WORDS[family].ip
     random = " fully-random" if config.random_fully else ""
-    yield f"meta mark & {mark} != 0 meta mark set meta mark ^ {mark} masquerade{random}"
+    yield f"meta mark & {mark} != 0x00000000 meta mark set meta mark ^ {mark} masquerade{random}"
     yield f"ct status dnat {ip} saddr . {ip} daddr . {PORT} @{names.HAIRPIN} masquerade{random}"
 
 

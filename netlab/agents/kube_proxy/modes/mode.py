@@ -80,6 +80,9 @@ class Mode(ABC):
         KernelError: something is still there.
         """
 
+    def close(self) -> None:  # noqa: B027 - most modes hold nothing
+        """Give up what the process holds; the rules stay."""
+
     @abstractmethod
     def rule_counts(self) -> Mapping[tuple[Family, str], int]:
         """How many rules there are by family and table."""

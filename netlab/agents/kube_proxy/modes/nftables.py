@@ -78,6 +78,11 @@ class NftablesMode(Mode):
         deleted = [delete_table(family, TABLE) for family in families]
         return any(deleted)
 
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
     def rule_counts(self) -> Mapping[tuple[Family, str], int]:
         return {(family, TABLE): spelling.rule_count for family, spelling in self._spellings.items()}
 
