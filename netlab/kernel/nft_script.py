@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE
@@ -32,28 +32,37 @@ def require_nftables() -> None:
         raise MissingCapability("this kernel has no nftables", "use a kernel with CONFIG_NF_TABLES") from error
 
 
-def run(commands: Sequence[str]) -> int:
+def run(commands: Sequence[str], *, in_pieces: Callable[[], Sequence[str]] | None = None) -> int:
     """Carry out commands as one transaction; how many transactions it took.
 
-    It takes several only where the process is not the machine's root and they are too many for its netlink socket: the
-    commands must be such that each piece of them, in their order, leaves nothing that leads nowhere.
-    KernelError: refused, in nft's words.
+    It takes several only where the process is not the machine's root and they are too many for its netlink socket: then
+    those of `in_pieces`, which do the same (else the same ones), are cut into pieces. They must be such that each
+    piece, in their order, leaves nothing that leads nowhere. KernelError: refused, in nft's words.
     """
-    done = _nft(commands)
-    if done.returncode and TOO_LONG in done.stderr and len(commands) > PIECE:
-        return sum(run(piece) for piece in _pieces(commands))
-    if done.returncode:
-        raise KernelError("nft -f", HERE, errno.EINVAL, done.stderr.strip()[:WORDS_AT_MOST])
+    try:
+        _nft(commands)
+    except _TooLongError:
+        pieces = _pieces(in_pieces() if in_pieces else commands)
+        for piece in pieces:
+            _nft(piece)
+        return len(pieces)
     return 1
 
 
-def _pieces(commands: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (commands[at : at + PIECE] for at in range(0, len(commands), PIECE))
+class _TooLongError(KernelError):
+    """The transaction does not fit the socket's buffer."""
 
 
-def _nft(commands: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _pieces(commands: Sequence[str]) -> list[Sequence[str]]:
+    return [commands[at : at + PIECE] for at in range(0, len(commands), PIECE)]
+
+
+def _nft(commands: Sequence[str]) -> None:
     script = "\n".join((*commands, ""))
-    return subprocess.run([_program(), "-f", "-"], input=script, capture_output=True, text=True, check=False)
+    done = subprocess.run([_program(), "-f", "-"], input=script, capture_output=True, text=True, check=False)
+    if done.returncode:
+        error = _TooLongError if TOO_LONG in done.stderr else KernelError
+        raise error("nft -f", HERE, errno.EINVAL, done.stderr.strip()[:WORDS_AT_MOST])
 
 
 def _program() -> str:

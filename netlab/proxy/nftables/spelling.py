@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 from netlab.model.rules import Family, IPAddress
+from netlab.proxy.collector import collector_resting
 from netlab.proxy.config import NodeFacts, ProxyConfig, nodeport_listeners
 from netlab.proxy.decide import Route
 from netlab.proxy.nftables.base import base_chains, base_elements, base_sets
@@ -86,6 +87,7 @@ class Spelling:
         self._routes: dict[PortKey, Route] = {}
         self._claims: dict[Place, dict[PortKey, Element]] = {}
         self._rule_count = 0
+        self._fresh = True
 
     @property
     def listeners(self) -> tuple[IPAddress, ...] | None:
@@ -95,22 +97,20 @@ class Spelling:
     @property
     def rule_count(self) -> int:
         """How many rules there are, after the last update."""
+        if self._fresh:
+            self._spell_all()
         return self._rule_count
 
     def start(self, routes: Mapping[PortKey, Route]) -> None:
         """Forget everything and take in these Routes."""
         self._routes = {key: route for key, route in routes.items() if key.family is self._family}
         self._claims = {}
-        self._rule_count = sum(len(chain.rules) for chain in self._base)
-        for key, route in self._routes.items():
-            rules = self._spelled(route)
-            self._rule_count += _rules_of(rules)
-            for element in rules.elements:
-                self._claims.setdefault(element[:2], {})[key] = element
+        self._fresh = True
 
     def table(self) -> Table:
         """The table as it is after the last update, whole."""
-        services = [self._spelled(route) for route in self._routes.values()]
+        with collector_resting():
+            services = self._spell_all()
         return Table(
             self._family,
             (*base_sets(self._family), *(each for service in services for each in service.sets)),
@@ -120,6 +120,8 @@ class Spelling:
 
     def update(self, changed: Mapping[PortKey, Route | None]) -> TablePatch:
         """Take in the Routes that changed (None: the port is gone); the least that must change in the table."""
+        if self._fresh:
+            self._spell_all()
         differences = [
             (key, self._spelled(self._routes.get(key)), self._spelled(route))
             for key, route in changed.items()
@@ -140,6 +142,17 @@ class Spelling:
             chains_gone=tuple(each for _, old, new in differences for each in _names_gone(old.chains, new.chains)),
             sets_gone=tuple(each for _, old, new in differences for each in _beyond(old.sets, new.sets)),
         )
+
+    def _spell_all(self) -> list[ServiceRules]:
+        """Every Route's rules; on the way, who claims what."""
+        services = [self._spelled(route) for route in self._routes.values()]
+        if self._fresh:
+            self._fresh = False
+            for key, rules in zip(self._routes, services, strict=True):
+                for element in rules.elements:
+                    self._claims.setdefault(element[:2], {})[key] = element
+            self._rule_count = sum(len(chain.rules) for chain in self._base) + sum(map(_rules_of, services))
+        return services
 
     def _spelled(self, route: Route | None) -> ServiceRules:
         return NOTHING if route is None else spell_service(route, mark=self._mark)

@@ -22,31 +22,34 @@ Memory = dict[str, tuple[str, ...]]
 def table_text(table: Table) -> str:
     """The table as `nft list table` would print it, nearly: to read, and for `nft -f`."""
     lines = [f"table {_table(table.family)} {{", '\tcomment "rules for kube-proxy"']
+    by_set: dict[str, list[Element]] = {each.name: [] for each in table.sets}
+    for element in table.elements:
+        by_set[element.set].append(element)
     for each in table.sets:
-        elements = [element for element in table.elements if element.set == each.name]
+        elements = by_set[each.name]
         lines += ["", f"\t{each.kind} {each.name} {{", *(f"\t\t{line}" for line in _set_lines(each, elements)), "\t}"]
     for chain in table.chains:
         lines += ["", f"\tchain {chain.name} {{", *(f"\t\t{line}" for line in _chain_lines(chain)), "\t}"]
     return "\n".join((*lines, "}", ""))
 
 
-def write_commands(table: Table, memory: Memory | None = None) -> list[str]:
+def replace_commands(table: Table, memory: Memory) -> list[str]:
     """Put this table in the place of whatever has its name; `memory` goes back into the sets that are there again."""
     where = _table(table.family)
-    comment = '{ comment "rules for kube-proxy" ; }'
-    known = memory or {}
+    return [f"add table {where}", f"delete table {where}", table_text(table), *_remember(table, memory)]
+
+
+def replace_in_pieces(table: Table, memory: Memory) -> list[str]:
+    """The same by one command after the other: twice as many words for nft."""
+    where = _table(table.family)
     return [
         f"add table {where}",
         f"delete table {where}",
-        f"add table {where} {comment}",
+        f'add table {where} {{ comment "rules for kube-proxy" ; }}',
         *(_add_set(table.family, each) for each in table.sets),
         *(_add_chain(table.family, chain) for chain in table.chains),
         *_fill(table.family, table.chains),
-        *(
-            f"add element {where} {each.name} {{ {', '.join(known[each.name])} }}"
-            for each in table.sets
-            if known.get(each.name)
-        ),
+        *_remember(table, memory),
         *_elements("add", table.family, table.elements),
     ]
 
@@ -68,6 +71,12 @@ def patch_commands(patch: TablePatch) -> list[str]:
         *(f"delete chain {where} {name}" for name in patch.chains_gone),
         *(f"delete set {where} {name}" for name in gone if name not in {each.name for each in anew}),
     ]
+
+
+def _remember(table: Table, memory: Memory) -> Iterator[str]:
+    for each in table.sets:
+        if clients := memory.get(each.name):
+            yield f"add element {_table(table.family)} {each.name} {{ {', '.join(clients)} }}"
 
 
 def _table(family: Family) -> str:

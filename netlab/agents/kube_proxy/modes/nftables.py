@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar
 
 from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
@@ -14,7 +15,7 @@ from netlab.model.modes import ProxyMode
 from netlab.model.rules import Backend, Family, IPAddress
 from netlab.proxy.nftables import Spelling
 from netlab.proxy.nftables.names import TABLE
-from netlab.proxy.nftables.text import patch_commands, write_commands
+from netlab.proxy.nftables.text import patch_commands, replace_commands, replace_in_pieces
 
 
 class NftablesMode(Mode):
@@ -55,7 +56,8 @@ class NftablesMode(Mode):
                 for each in table.sets
                 if each.seconds is not None and (clients := remembered_clients(family, TABLE, each.name))
             }
-            self._run(family, write_commands(table, remembered))
+            commands = replace_commands(table, remembered)
+            self._run(family, commands, in_pieces=partial(replace_in_pieces, table, remembered))
         return bool(wrong)
 
     def follow(self, changed: ChangedRoutes, endpoint_totals: Mapping[Family, int]) -> bool:
@@ -94,10 +96,10 @@ class NftablesMode(Mode):
     def nodeport_listeners(self) -> Mapping[Family, tuple[IPAddress, ...] | None]:
         return {family: spelling.listeners for family, spelling in self._spellings.items()}
 
-    def _run(self, family: Family, commands: list[str]) -> None:
+    def _run(self, family: Family, commands: list[str], *, in_pieces: Callable[[], list[str]] | None = None) -> None:
         """In one transaction; what the kernel tells of it is not somebody else's doing."""
         self._right.discard(family)
-        self._watching().own(lambda: run(commands))
+        self._watching().own(lambda: run(commands, in_pieces=in_pieces))
         self._right.add(family)
 
     def _watching(self) -> TableWatch:
