@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from netlab.api.simulate import Snapshot, simulate
 from netlab.cli.mistakes import wrong
 from netlab.dns.addon import with_cluster_dns
+from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.rules import Family, Table
@@ -89,18 +90,30 @@ def _entry(step: Step) -> Entry:
 def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]:
     """What kube-proxy writes on that node once it has seen every Service and EndpointSlice."""
     name = node.metadata.name
+    namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
     tracker = ChangeTracker(node_name=name)
     for each in (node, *snapshot.services, *snapshot.endpoint_slices):
         tracker.put(each)
     tracker.collect()
     network = snapshot.topology.spec.network
+    mode = snapshot.topology.spec.proxy_mode(name)
+    if mode in BY_PROCESS:
+        yield _unknown_rules(name, namespace, mode)
+        return
     config = ProxyConfig(node_name=name, cluster_cidrs=network.pod_cidrs)
     routes = decide_all(tracker, config).values()
-    namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
     for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
         total = tracker.endpoint_total(family)
         tables = spell(routes, config=config, node=tracker.node, family=family, endpoint_total=total)
         yield Entry(f"kube-proxy's rules on {name}", namespace, _restore(namespace, family, tables))
+
+
+def _unknown_rules(node: str, namespace: str, mode: ProxyMode) -> Entry:
+    """A comment for the shell: what the rules are is not known before the process runs."""
+    text = (
+        f"# mode {mode}: they name the ports that this node's kube-proxy listens on, and it chooses them as it starts"
+    )
+    return Entry(f"kube-proxy's rules on {node}", namespace, text)
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:
