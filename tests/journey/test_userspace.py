@@ -24,6 +24,8 @@ with socket.create_connection(({VIP!r}, 80), timeout=20) as connection:
             answer = []
         print(answer[-1] if answer else "ended", flush=True)
 """
+EMPTY_OR_RESET = (52, 56)
+"""curl's exit statuses: the connection was closed before its request came in, or after."""
 OWN_CHAINS = ("KUBE-PORTALS-", "KUBE-NODEPORT-")
 
 
@@ -145,7 +147,7 @@ def test_a_service_without_pods_is_answered_and_hung_up_on(lab: Lab) -> None:
     try:
         assert comes_true(lambda: lab.verdicts("pod/shell", "service/empty:80") == {"reached": 1})
         done = lab.run("exec", "pod/shell", "--", "curl", "--silent", "--max-time", "10", "10.96.0.81")
-        assert (done.status, done.out) == (52, ""), "curl's word for an empty answer"
+        assert (done.status in EMPTY_OR_RESET, done.out) == (True, "")
     finally:
         lab.ok("delete", "service", "empty")
 
