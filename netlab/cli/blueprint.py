@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from netlab.api.simulate import Snapshot, simulate
 from netlab.cli.mistakes import wrong
 from netlab.dns.addon import with_cluster_dns
-from netlab.model.modes import ProxyMode
+from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.rules import Family, Table
@@ -95,6 +95,7 @@ def _entry(step: Step) -> Entry:
 def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]:
     """What kube-proxy writes on that node once it has seen every Service and EndpointSlice."""
     name = node.metadata.name
+    namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
     tracker = ChangeTracker(node_name=name)
     for each in (node, *snapshot.services, *snapshot.endpoint_slices):
         tracker.put(each)
@@ -102,11 +103,21 @@ def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]
     spec = snapshot.topology.spec
     network = spec.network
     mode, cidrs = spec.proxy_mode(name), (network.pod_cidrs, network.service_cidrs)
+    if mode in BY_PROCESS:
+        yield _unknown_rules(name, namespace, mode)
+        return
     config = ProxyConfig(node_name=name, mode=mode, cluster_cidrs=cidrs[0], service_cidrs=cidrs[1])
-    namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
     for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
         text = rules_text(tracker, config, family=family, local_addresses=tracker.node.addresses)
         yield Entry(f"kube-proxy's rules on {name}", namespace, _load(namespace, TAKEN[mode, family], text))
+
+
+def _unknown_rules(node: str, namespace: str, mode: ProxyMode) -> Entry:
+    """A comment for the shell: what the rules are is not known before the process runs."""
+    text = (
+        f"# mode {mode}: they name the ports that this node's kube-proxy listens on, and it chooses them as it starts"
+    )
+    return Entry(f"kube-proxy's rules on {node}", namespace, text)
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:

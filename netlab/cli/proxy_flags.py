@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 
 from netlab.cli.mistakes import wrong
 from netlab.errors import MissingCapability
-from netlab.model.modes import MODES_THERE, ProxyMode
+from netlab.model.modes import BY_PROCESS, MODES_THERE, ProxyMode
 from netlab.model.rules import IPNetwork
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
 
@@ -38,7 +38,7 @@ Node = Annotated[
     str | None,
     typer.Option("--node", "--hostname-override", metavar="NAME", help="The Node whose rules these are."),
 ]
-Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, the only one that is built yet.")]
+Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, or userspace.")]
 ClusterCidr = Annotated[
     str | None, typer.Option("--cluster-cidr", metavar="CIDRS", help="The Pods' range: one, or one a family.")
 ]
@@ -123,6 +123,15 @@ def read_mode(text: str) -> ProxyMode:
             f"there are {', '.join(sorted(MODES_THERE))}",
         )
     return mode
+
+
+def need_no_process(mode: ProxyMode, *, why: str) -> None:
+    """InvalidInput for a mode of which there is nothing without a kube-proxy process; `why` it is wanted without."""
+    if mode in BY_PROCESS:
+        raise wrong(
+            f"--proxy-mode={mode}: its rules lead to ports that a kube-proxy process chooses and answers on; {why}",
+            "run netlab proxy and let it stay, or choose another mode",
+        )
 
 
 def boolean(flag: str, text: str) -> bool:

@@ -53,6 +53,7 @@ def render(
         nodeport_addresses=nodeport_addresses,
         localhost_nodeports=iptables_localhost_nodeports,
     ).config()
+    flags.need_no_process(config.mode, why="before it runs there are none to print")
     given = read_proxy_objects(file, node=config.node_name)
     texts = rendered(config, given, family=family)
     for complaint in texts.complaints:

@@ -10,7 +10,8 @@ from netlab_command import PREFIX, TOPOLOGIES, Caller, Lab, topology
 
 from netlab.model.modes import ProxyMode
 
-FILES = sorted(path.stem for path in TOPOLOGIES.glob("*.yaml"))
+FILES = sorted(path.stem for path in TOPOLOGIES.glob("*.yaml") if "\n  proxy:" not in path.read_text())
+"""Those that are not about a mode of their own."""
 MIXED = f"{PREFIX}-mixed"
 DIFFERENT = {
     "no-endpoints": {

@@ -69,6 +69,7 @@ class Proxier:
         self._health: tuple[HealthCheck, ...] = ()
         self._anew = True
         self._addresses: tuple[IPAddress, ...] = ()
+        self._left_out: frozenset[Complaint] = frozenset()
 
     @property
     def complaints(self) -> tuple[Complaint, ...]:
@@ -126,6 +127,10 @@ class Proxier:
         self._config = replace(self._config, conntrack_tcp_liberal=sysctls.read(TCP_LIBERAL) == "1")
         return tuple(done)
 
+    async def work(self) -> None:
+        """What the mode does beside rules, until it is cancelled."""
+        await self._mode.work()
+
     def sync(self, *, full: bool = False) -> Synced:
         """Bring the kernel up to the objects; with `full`, compare all that it holds and repair it.
 
@@ -138,8 +143,6 @@ class Proxier:
     def _sync(self, *, full: bool) -> Synced:
         started = time.perf_counter()
         changes = self._tracker.collect()
-        for complaint in changes.complaints:
-            log.warning("%s", complaint)
         self._stale_flows += changes.stale
         anew = self._anew or changes.node_changed or (full and self._addresses_differ())
         self._anew = True  # whatever fails from here on, the next sync does not rely on it
@@ -153,8 +156,17 @@ class Proxier:
         self._note_health(changes.ports, all_of_them=full)
         deleted = delete_stale_flows(self._stale_flows)
         self._stale_flows.clear()
+        complaints = (*changes.complaints, *self._newly_left_out())
+        for complaint in complaints:
+            log.warning("%s", complaint)
         seconds = time.perf_counter() - started
-        return Synced(seconds, full, changed, len(changes.ports), deleted, changes.complaints)
+        return Synced(seconds, full, changed, len(changes.ports), deleted, complaints)
+
+    def _newly_left_out(self) -> tuple[Complaint, ...]:
+        """What the mode did not leave out before."""
+        before, now = self._left_out, self._mode.left_out
+        self._left_out = frozenset(now)
+        return tuple(complaint for complaint in now if complaint not in before)
 
     def close(self) -> None:
         """Give up what the process holds; the rules stay."""

@@ -73,6 +73,10 @@ class Mode(ABC):
     def take_in(self, changed: ChangedRoutes, endpoint_totals: Mapping[Family, int]) -> None:
         """Take in the Routes that changed without writing: `write` comes next."""
 
+    async def work(self) -> None:
+        """What the mode does beside rules, until it is cancelled; a mode that is all rules returns at once."""
+        return
+
     @abstractmethod
     def remove(self, families: tuple[Family, ...]) -> bool:
         """Take away all that this mode leaves in a network namespace, whoever left it. Whether there was anything.
