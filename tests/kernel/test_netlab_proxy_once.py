@@ -254,7 +254,6 @@ def test_node_ports_and_local_traffic_follow_the_flags() -> None:
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=BridgeInterface"), 2, "--pod-bridge-interface"),
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=Guess"), 2, "Guess"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=quantum"), 2, "quantum"),
-        (("--node=node1", "-f", "-", "--once", "--proxy-mode=nftables"), 3, "nftables"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs"), 3, "ipvs"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=userspace"), 2, "with --once there would be nobody"),
         (("--node=node1", "--once"), 2, "--kubeconfig"),

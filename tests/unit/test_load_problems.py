@@ -275,8 +275,14 @@ FIELDS = {
         ],
     ),
     "a proxy mode that is not there yet is refused, not replaced": (
-        lab("proxy: {mode: →nftables}"),
-        [Wrong("spec.proxy.mode", "proxy mode nftables is not there yet", "this version has iptables")],
+        lab("proxy: {mode: →ipvs}"),
+        [
+            Wrong(
+                "spec.proxy.mode",
+                "proxy mode ipvs is not there yet",
+                "this version has iptables, nftables, userspace",
+            )
+        ],
     ),
     "a proxy mode that is none gets those that there are": (
         lab("proxy: {mode: →ebpf}"),
