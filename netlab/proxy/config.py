@@ -63,9 +63,9 @@ class ProxyConfig:
     """The flags of kube-proxy that change rules. Defaults are kube-proxy's.
 
     `nodeport_addresses` without any of a family means every local address of it; `nodeport_primary` is
-    `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses. `service_cidrs` are the ranges of
-    ClusterIPs, where they are known. `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it
-    INVALID packets pass.
+    `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses. `service_cidrs` are the ranges
+    of ClusterIPs, where they are known. `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with
+    it INVALID packets pass.
     """
 
     node_name: str
