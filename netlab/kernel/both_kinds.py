@@ -19,7 +19,7 @@ def rules_in_both_kinds() -> Check | None:
     Both are asked for every packet, each by a program that shows one of them. None where all rules are in one place, or
     where this process may not look. Nothing is changed, and no table is brought in.
     """
-    counts = {backend: 0 for backend in Backend}
+    counts = dict.fromkeys(Backend, 0)
     for family in Family:
         for backend, name in iptables.present(family):
             with suppress(KernelError, MissingCapability):
