@@ -150,6 +150,17 @@ def test_the_node_itself_reaches_a_node_port_on_loopback(lab: ProxyLab) -> None:
         assert told(lab, NODE, "127.0.0.1", NODE_PORT) == f"{PODS[0]} {GATEWAY}"
 
 
+def test_an_external_address_is_answered_and_its_neighbour_is_not(lab: ProxyLab) -> None:
+    with answering(lab, PODS[0]):
+        serve(lab, PODS[0], externalIPs=["198.51.100.7"])
+        for place in PLACES:
+            assert told(lab, place, "198.51.100.7", 80) == f"{PODS[0]} {GATEWAY}"
+        with lab.inside(NODE), socket.socket(AF_INET, SOCK_STREAM) as client:
+            client.settimeout(0.5)
+            with pytest.raises(OSError, match=r"timed out|refused|No route"):
+                client.connect(("198.51.100.8", 80))
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("endpoint", "targets"),
