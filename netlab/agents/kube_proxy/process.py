@@ -25,7 +25,7 @@ from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
 from netlab.model.status import ProxyResult
-from netlab.model.topology import Topology, TopologySpec
+from netlab.model.topology import PodLink, Topology, TopologySpec
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 
@@ -110,7 +110,13 @@ async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, o
 def _config(spec: TopologySpec, node: str) -> ProxyConfig:
     network = spec.network
     mode = spec.proxy_mode(node)
-    return ProxyConfig(node_name=node, mode=mode, cluster_cidrs=network.pod_cidrs, service_cidrs=network.service_cidrs)
+    return ProxyConfig(
+        node_name=node,
+        mode=mode,
+        cluster_cidrs=network.pod_cidrs,
+        service_cidrs=network.service_cidrs,
+        userspace_on_node_address=network.pod_link is PodLink.PTP,
+    )
 
 
 async def _until_another_config(work: Work, client: ApiClient, node: str, config: ProxyConfig) -> TopologySpec:
