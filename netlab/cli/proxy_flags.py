@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from netlab.cli.mistakes import wrong
 from netlab.errors import MissingCapability
+from netlab.model.ipvs import Scheduler
 from netlab.model.modes import MODES_THERE, ProxyMode
 from netlab.model.rules import IPNetwork
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
@@ -38,7 +39,7 @@ Node = Annotated[
     str | None,
     typer.Option("--node", "--hostname-override", metavar="NAME", help="The Node whose rules these are."),
 ]
-Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, the only one that is built yet.")]
+Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables or ipvs; others are not built yet.")]
 ClusterCidr = Annotated[
     str | None, typer.Option("--cluster-cidr", metavar="CIDRS", help="The Pods' range: one, or one a family.")
 ]
@@ -60,6 +61,9 @@ MasqueradeBit = Annotated[
 NodeportAddresses = Annotated[
     str, typer.Option("--nodeport-addresses", metavar="CIDRS", help="Where node ports answer; or primary.")
 ]
+IpvsScheduler = Annotated[
+    str, typer.Option("--ipvs-scheduler", metavar="NAME", help="How IPVS picks a real server: rr, lc, sh, mh, ...")
+]
 LocalhostNodeports = Annotated[
     str, typer.Option("--iptables-localhost-nodeports", metavar="BOOL", help="Whether they answer on 127.0.0.1.")
 ]
@@ -79,6 +83,7 @@ class RuleFlags:
     masquerade_bit: int = 14
     nodeport_addresses: str = ""
     localhost_nodeports: str = "true"
+    ipvs_scheduler: str = ""
 
     def config(self) -> ProxyConfig:
         """The flags as values. InvalidInput; MissingCapability for a mode that is not built."""
@@ -97,6 +102,7 @@ class RuleFlags:
             nodeport_primary=primary,
             nodeport_addresses=() if primary else _networks("--nodeport-addresses", self.nodeport_addresses),
             iptables_localhost_nodeports=boolean("--iptables-localhost-nodeports", self.localhost_nodeports),
+            ipvs_scheduler=_scheduler(self.ipvs_scheduler),
         )
 
     def _detect_local_mode(self) -> DetectLocalMode:
@@ -123,6 +129,14 @@ def read_mode(text: str) -> ProxyMode:
             f"there are {', '.join(sorted(MODES_THERE))}",
         )
     return mode
+
+
+def _scheduler(text: str) -> Scheduler:
+    """No text is the default. InvalidInput: IPVS has none of that name."""
+    known = {scheduler.value: scheduler for scheduler in Scheduler}
+    if (text or Scheduler.RR) not in known:
+        raise wrong(f"--ipvs-scheduler: {text!r} is no such scheduler", f"there are {', '.join(known)}")
+    return known[text or Scheduler.RR]
 
 
 def boolean(flag: str, text: str) -> bool:

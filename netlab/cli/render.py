@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from netlab.cli.output import Json, emit, say
 from netlab.cli.proxy_flags import RuleFlags
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
+
+if TYPE_CHECKING:
+    from netlab.cli.rendering import Rendered
 
 RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
 
@@ -33,11 +36,13 @@ def render(
     iptables_masquerade_bit: flags.MasqueradeBit = 14,
     nodeport_addresses: flags.NodeportAddresses = "",
     iptables_localhost_nodeports: flags.LocalhostNodeports = "true",
+    ipvs_scheduler: flags.IpvsScheduler = "",
     output: Output = Format.TABLE,
 ) -> None:
     """Print the rules that kube-proxy would write on a node.
 
-    For iptables-restore; without root, and nothing is changed. Each family that a Service has, under a heading.
+    For iptables-restore, in mode ipvs for ipset and ipvsadm too; without root, and nothing is changed. Each family that
+    a Service has, under a heading.
     """
     from netlab.cli.proxy_objects import read_proxy_objects
     from netlab.cli.rendering import rendered
@@ -53,6 +58,7 @@ def render(
         masquerade_bit=iptables_masquerade_bit,
         nodeport_addresses=nodeport_addresses,
         localhost_nodeports=iptables_localhost_nodeports,
+        ipvs_scheduler=ipvs_scheduler,
     ).config()
     given = read_proxy_objects(file, node=config.node_name)
     texts = rendered(config, given, family=family)
@@ -63,10 +69,24 @@ def render(
         "kind": "Rules",
         "node": config.node_name,
         "rules": {each.value: text for each, text in texts.by_family.items()},
+        **_beside(texts),
         "complaints": [str(complaint) for complaint in texts.complaints],
     }
-    emit(document, output, lambda: _together(texts.by_family))
+    emit(document, output, lambda: _together(texts))
 
 
-def _together(texts: dict[Family, str]) -> str:
-    return "\n".join(f"# {family}: for {RESTORE[family]}\n{text}" for family, text in texts.items())
+def _beside(texts: Rendered) -> dict[str, Json]:
+    """What some modes have beside rules."""
+    parts = {"addressSets": texts.sets, "virtualServers": texts.servers}
+    return {name: {family.value: text for family, text in part.items()} for name, part in parts.items() if part}
+
+
+def _together(texts: Rendered) -> str:
+    """The order is that of loading: rules name sets."""
+    parts = []
+    for family, text in texts.by_family.items():
+        for tool, beside in (("ipset restore", texts.sets), ("ipvsadm --restore", texts.servers)):
+            if family in beside:
+                parts.append(f"# {family}: for {tool}\n{beside[family]}")
+        parts.append(f"# {family}: for {RESTORE[family]}\n{text}")
+    return "\n".join(parts)

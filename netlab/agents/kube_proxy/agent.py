@@ -137,6 +137,7 @@ class KubeProxy:
                 tasks.create_task(self._follow(Service, label_selector=OTHER_PROXY))
                 tasks.create_task(self._follow(EndpointSlice, label_selector=HEADLESS))
                 tasks.create_task(self._runner.run())
+                tasks.create_task(self._proxier.work())
                 tasks.create_task(self._watch_tables())
                 tasks.create_task(self._answer_health_checks())
         finally:

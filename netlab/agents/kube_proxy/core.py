@@ -110,6 +110,10 @@ class Proxier:
         """How many rules there are by family and table, hooks among them."""
         return self._mode.rule_counts()
 
+    async def work(self) -> None:
+        """What the mode does by itself, in the thread of `sync`."""
+        await self._mode.work()
+
     def prepare(self) -> tuple[Sysctl, ...]:
         """Set the sysctls that kube-proxy sets, and take note of the one that it minds. Which ones were set.
 

@@ -107,8 +107,13 @@ async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, o
 
 def _config(spec: TopologySpec, node: str) -> ProxyConfig:
     network = spec.network
-    mode = spec.proxy_mode(node)
-    return ProxyConfig(node_name=node, mode=mode, cluster_cidrs=network.pod_cidrs, service_cidrs=network.service_cidrs)
+    return ProxyConfig(
+        node_name=node,
+        mode=spec.proxy_mode(node),
+        cluster_cidrs=network.pod_cidrs,
+        service_cidrs=network.service_cidrs,
+        ipvs_scheduler=spec.proxy.ipvs.scheduler,
+    )
 
 
 async def _until_another_config(work: Work, client: ApiClient, node: str, config: ProxyConfig) -> TopologySpec:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netlab.agents.kube_proxy.modes.iptables import IptablesMode
+from netlab.agents.kube_proxy.modes.ipvs import IpvsMode
 from netlab.agents.kube_proxy.modes.mode import Mode
 from netlab.model.modes import ProxyMode
 
-MODES: Mapping[ProxyMode, type[Mode]] = {mode.name: mode for mode in (IptablesMode,)}
+MODES: Mapping[ProxyMode, type[Mode]] = {mode.name: mode for mode in (IptablesMode, IpvsMode)}
 
 
 def mode_of(name: ProxyMode) -> Mode:

@@ -73,6 +73,9 @@ class Mode(ABC):
     def take_in(self, changed: ChangedRoutes, endpoint_totals: Mapping[Family, int]) -> None:
         """Take in the Routes that changed without writing: `write` comes next."""
 
+    async def work(self) -> None:  # noqa: B027 (most modes do nothing by themselves)
+        """What the mode does by itself for as long as its kube-proxy works, beside following Routes."""
+
     @abstractmethod
     def remove(self, families: tuple[Family, ...]) -> bool:
         """Take away all that this mode leaves in a network namespace, whoever left it. Whether there was anything.
