@@ -30,6 +30,8 @@ NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 SIOCGIFINDEX = 0x8933
 BATCH_BYTES = 60_000
 """A batch must fit the socket's send buffer (net.core.wmem_default, 208 KiB)."""
+BATCH_REQUESTS = 200
+"""The answers to a batch that is refused request by request must fit the socket's receive buffer, at 768 bytes each."""
 RECEIVE_BYTES = 1 << 18
 
 
@@ -119,7 +121,7 @@ class RouteSocket:
         start = size = 0
         for end, request in enumerate(requests, start=1):
             size += HEADER.size + len(request.body)
-            if size > BATCH_BYTES or end == len(requests):
+            if size > BATCH_BYTES or end - start == BATCH_REQUESTS or end == len(requests):
                 refusals += self._send(requests[start:end], offset=start)
                 start, size = end, 0
         return refusals

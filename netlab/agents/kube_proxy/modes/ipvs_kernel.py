@@ -30,6 +30,8 @@ class KernelIpvs:
         self._departures = departures
         self._tables = KernelTables(family)
         self._servers: dict[ServerKey, VirtualServer] = {}
+        self._knows_sets = False
+        """Whether the sets are still those that rules were compiled for: a set that a rule uses is never deleted."""
 
     @property
     def left_out(self) -> tuple[Complaint, ...]:
@@ -56,6 +58,7 @@ class KernelIpvs:
                 tables=spelling.tables(),
             )
             self._servers = {key: each.server for key, each in seen.items()}
+            self._knows_sets = self._knows_sets and not sets_are_new
             changed = self._do(difference, sets, kernel, loads={key: each.loads for key, each in seen.items()})
         return changed or device_is_new or sets_are_new
 
@@ -99,8 +102,11 @@ class KernelIpvs:
             self._departures.forget_server(key)
 
     def _write_rules(self, tables: Iterable[Table]) -> int:
-        iptables.forget_sets(self.family)
-        return self._tables.write(tables)
+        if not self._knows_sets:
+            iptables.forget_sets(self.family)
+        written = self._tables.write(tables)
+        self._knows_sets = True
+        return written
 
     def _changes(
         self, wanted: Iterable[VirtualServer], loads: Mapping[ServerKey, Mapping[RealServer, Load]]
