@@ -291,6 +291,8 @@ LISTENERS: Mapping[str, Packets] = {
 }
 """Where --nodeport-addresses has no node port, there is no rule either: the node itself gets the packet."""
 
+UNANSWERED = "2001:db8:203::10"
+"""The load balancer's address as a source, in IPv6: the kernel lets it in, and the answer goes to the node itself."""
 TABLES = (
     OTHER_PORTS,
     LOOP_BACK,

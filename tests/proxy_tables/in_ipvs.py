@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
+from proxy_objects import MACHINE_ADDRESSES
 from proxy_tracer import DROPPED, UNTOUCHED, Outcome
 
 from netlab.model.modes import ProxyMode
 from netlab.model.objects import Service
 from proxy_tables import SCENES, TELLINGS
-from proxy_tables.case import OUTSIDER, Probe, Scene
-from proxy_tables.differences_ipvs import TABLES
+from proxy_tables.case import Probe, Scene
+from proxy_tables.differences_ipvs import TABLES, UNANSWERED
 from proxy_tables.six import outcome_in_ipv6, words_in_ipv6
 
 
@@ -25,6 +26,7 @@ def in_ipvs(scene: Scene) -> Scene:
         probes=tuple(
             probe._replace(outcome=differences.get((probe.source, probe.to), _always(probe) or probe.outcome))
             for probe in scene.probes
+            if probe.source != UNANSWERED
         ),
     )
 
@@ -48,7 +50,8 @@ def _always(probe: Probe) -> Outcome | None:
     """Whatever the scene: nobody but the node itself listens on loopback addresses, and no reset is dropped."""
     where, _, kind = probe.to.partition("/")
     if ip_address(where.rpartition(":")[0].strip("[]")).is_loopback:
-        return DROPPED if probe.source == OUTSIDER else UNTOUCHED
+        own = probe.source in MACHINE_ADDRESSES
+        return UNTOUCHED if own else DROPPED
     return UNTOUCHED if kind == "rst" else None
 
 

@@ -12,7 +12,7 @@ from netlab.agents.kube_proxy.modes.ipvs_departures import LOOK_EVERY_SECONDS, D
 from netlab.agents.kube_proxy.modes.ipvs_kernel import KernelIpvs
 from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel import dummy, iptables
+from netlab.kernel import dummy, iptables, sysctls
 from netlab.kernel.ipsets import SetSocket, require_sets
 from netlab.kernel.ipvs import IpvsSocket, require_ipvs
 from netlab.model.ipvs import DEVICE, SetKind
@@ -48,6 +48,10 @@ class IpvsMode(Mode):
     def require(self, family: Family) -> None:
         iptables.require_tables(family)
         require_ipvs()
+        if sysctls.read(SYSCTLS[0].key) is None:
+            raise MissingCapability(
+                "the settings net.ipv4.vs, which the kernel keeps from user namespaces", "run it as root"
+            )
         require_sets(SetKind, family)
         if not dummy.is_there(DEVICE):
             dummy.require_dummy()
