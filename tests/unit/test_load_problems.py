@@ -276,7 +276,17 @@ FIELDS = {
     ),
     "a proxy mode that is not there yet is refused, not replaced": (
         lab("proxy: {mode: →nftables}"),
-        [Wrong("spec.proxy.mode", "proxy mode nftables is not there yet", "this version has iptables")],
+        [Wrong("spec.proxy.mode", "proxy mode nftables is not there yet", "this version has iptables, ipvs")],
+    ),
+    "a scheduler that IPVS has not gets those that it has": (
+        lab("proxy: {mode: ipvs, ipvs: {scheduler: →wr}}"),
+        [
+            Wrong(
+                "spec.proxy.ipvs.scheduler",
+                '"wr" is not supported: supported values: "rr", "wrr", "lc", "wlc", ',
+                "mean rr?",
+            )
+        ],
     ),
     "a proxy mode that is none gets those that there are": (
         lab("proxy: {mode: →ebpf}"),
