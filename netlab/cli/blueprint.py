@@ -20,16 +20,11 @@ from netlab.plan.diff import diff
 from netlab.plan.steps import AddLink, AddNamespace, SetSysctl, SetTable, Step
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.rules_text import rules_text
+from netlab.proxy.node_text import NFT, RESTORE, node_text
 from netlab.proxy.save_text import save_text
 
-TAKEN = {
-    (ProxyMode.IPTABLES, Family.IPV4): "iptables-restore --noflush",
-    (ProxyMode.IPTABLES, Family.IPV6): "ip6tables-restore --noflush",
-    (ProxyMode.NFTABLES, Family.IPV4): "nft -f -",
-    (ProxyMode.NFTABLES, Family.IPV6): "nft -f -",
-}
-"""The command that takes a node's rules."""
+BESIDE_WHAT_IS_THERE = {tool: f"{tool} --noflush" for tool in RESTORE.values()}
+"""The command as a learner pastes it: other people's rules stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +103,8 @@ def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]
         return
     config = ProxyConfig(node_name=name, mode=mode, cluster_cidrs=cidrs[0], service_cidrs=cidrs[1])
     for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
-        text = rules_text(tracker, config, family=family, local_addresses=tracker.node.addresses)
-        yield Entry(f"kube-proxy's rules on {name}", namespace, _load(namespace, TAKEN[mode, family], text))
+        for tool, text in node_text(tracker, config, family=family, local_addresses=tracker.node.addresses):
+            yield Entry(f"kube-proxy's rules on {name}", namespace, _load(namespace, tool, text))
 
 
 def _unknown_rules(node: str, namespace: str, mode: ProxyMode) -> Entry:
@@ -121,8 +116,9 @@ def _unknown_rules(node: str, namespace: str, mode: ProxyMode) -> Entry:
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:
-    return _load(namespace, TAKEN[ProxyMode.IPTABLES, family], save_text(tables))
+    return _load(namespace, RESTORE[family], save_text(tables))
 
 
-def _load(namespace: str, program: str, text: str) -> str:
-    return f"ip netns exec {namespace} {program} <<'END'\n{text}END"
+def _load(namespace: str, tool: str, text: str) -> str:
+    command = {NFT: f"{NFT} -"}.get(tool) or BESIDE_WHAT_IS_THERE.get(tool, tool)
+    return f"ip netns exec {namespace} {command} <<'END'\n{text}END"

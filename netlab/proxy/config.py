@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from netlab.model.ipvs import Scheduler
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family, IPAddress, IPNetwork
 from netlab.proxy.addresses import family_of, host_network
@@ -85,6 +86,7 @@ class ProxyConfig:
     iptables_localhost_nodeports: bool = True
     conntrack_tcp_liberal: bool = False
     userspace_on_node_address: bool = False
+    ipvs_scheduler: Scheduler = Scheduler.RR
 
     @property
     def masquerade_mark(self) -> int:

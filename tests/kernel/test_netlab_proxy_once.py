@@ -254,7 +254,7 @@ def test_node_ports_and_local_traffic_follow_the_flags() -> None:
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=BridgeInterface"), 2, "--pod-bridge-interface"),
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=Guess"), 2, "Guess"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=quantum"), 2, "quantum"),
-        (("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs"), 3, "ipvs"),
+        (("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs", "--ipvs-scheduler=best"), 2, "best"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=userspace"), 2, "with --once there would be nobody"),
         (("--node=node1", "--once"), 2, "--kubeconfig"),
         (("-f", "-", "--once"), 2, "--node"),
@@ -265,6 +265,17 @@ def test_wrong_flags_are_refused_by_name_and_change_nothing(arguments: tuple[str
     done = run(*arguments, text=NODE1)
     assert (done.returncode, said in done.stderr, done.stdout) == (status, True, "")
     assert not [line for line in rules() if "KUBE" in line]
+
+
+def test_mode_ipvs_without_ip_vs_in_the_kernel_says_what_is_missing_and_changes_nothing() -> None:
+    if Path("/proc/net/ip_vs").exists():
+        pytest.skip("this kernel has ip_vs")
+    done = run("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs", text=NODE1)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "ip_vs" in done.stderr
+    assert "modprobe" in done.stderr
+    assert not [line for line in rules() if "KUBE" in line]
+    assert "kube-ipvs0" not in Path("/proc/thread-self/net/dev").read_text()
 
 
 def test_without_rights_it_says_what_is_missing_and_what_to_do() -> None:

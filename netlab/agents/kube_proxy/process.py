@@ -109,12 +109,12 @@ async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, o
 
 def _config(spec: TopologySpec, node: str) -> ProxyConfig:
     network = spec.network
-    mode = spec.proxy_mode(node)
     return ProxyConfig(
         node_name=node,
-        mode=mode,
+        mode=spec.proxy_mode(node),
         cluster_cidrs=network.pod_cidrs,
         service_cidrs=network.service_cidrs,
+        ipvs_scheduler=spec.proxy.ipvs.scheduler,
         userspace_on_node_address=network.pod_link is PodLink.PTP,
     )
 
