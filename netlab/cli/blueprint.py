@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlab.api.simulate import Snapshot, simulate
+from netlab.cli import blueprint_ipvs
 from netlab.cli.mistakes import wrong
 from netlab.dns.addon import with_cluster_dns
+from netlab.model.modes import ProxyMode
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
-from netlab.model.rules import Family, Table
+from netlab.model.rules import Family, IPAddress, Table
 from netlab.model.state import LabState
 from netlab.model.topology import LabFile
 from netlab.plan.commands import command
@@ -21,6 +23,7 @@ from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.decide import decide_all
 from netlab.proxy.iptables.tables import spell
+from netlab.proxy.ipvs import Spelling
 from netlab.proxy.save_text import save_text
 
 RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
@@ -50,7 +53,12 @@ def draw(file: LabFile, *, node: str | None) -> Blueprint:
     state = lab_state(snapshot.topology, snapshot.nodes, snapshot.pods, lab)
     concerned = _namespaces(state, node)
     steps = [_entry(step) for step in diff((), state.namespaces)]
-    rules = [entry for each in snapshot.nodes for entry in _proxy_rules(snapshot, each, lab=lab)]
+    addresses = {each.name: tuple(a.interface.ip for a in each.namespace.addresses) for each in state.nodes}
+    rules = [
+        entry
+        for each in snapshot.nodes
+        for entry in _proxy_rules(snapshot, each, lab=lab, addresses=addresses[each.metadata.name])
+    ]
     return Blueprint(lab, tuple(entry for entry in (*steps, *rules) if entry.namespace in concerned))
 
 
@@ -86,21 +94,57 @@ def _entry(step: Step) -> Entry:
     return Entry(f"inside {step.namespace}", step.namespace, command(step))
 
 
-def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]:
+def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str, addresses: tuple[IPAddress, ...]) -> Iterator[Entry]:
     """What kube-proxy writes on that node once it has seen every Service and EndpointSlice."""
     name = node.metadata.name
     tracker = ChangeTracker(node_name=name)
     for each in (node, *snapshot.services, *snapshot.endpoint_slices):
         tracker.put(each)
     tracker.collect()
-    network = snapshot.topology.spec.network
-    config = ProxyConfig(node_name=name, cluster_cidrs=network.pod_cidrs)
-    routes = decide_all(tracker, config).values()
+    spec = snapshot.topology.spec
+    config = ProxyConfig(
+        node_name=name,
+        mode=spec.proxy_mode(name),
+        cluster_cidrs=spec.network.pod_cidrs,
+        ipvs_scheduler=spec.proxy.ipvs.scheduler,
+    )
     namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
-    for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
-        total = tracker.endpoint_total(family)
-        tables = spell(routes, config=config, node=tracker.node, family=family, endpoint_total=total)
-        yield Entry(f"kube-proxy's rules on {name}", namespace, _restore(namespace, family, tables))
+    families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
+    proxy = _Proxy(namespace, tracker, config, families, addresses)
+    for line in proxy.in_ipvs() if config.mode is ProxyMode.IPVS else proxy.in_iptables():
+        yield Entry(f"kube-proxy's rules on {name}", namespace, line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """A node's kube-proxy that has seen everything, and the commands that it amounts to in each mode."""
+
+    namespace: str
+    tracker: ChangeTracker
+    config: ProxyConfig
+    families: tuple[Family, ...]
+    addresses: tuple[IPAddress, ...]
+
+    def in_iptables(self) -> Iterator[str]:
+        routes = decide_all(self.tracker, self.config).values()
+        for family in self.families:
+            tables = spell(
+                routes,
+                config=self.config,
+                node=self.tracker.node,
+                family=family,
+                endpoint_total=self.tracker.endpoint_total(family),
+            )
+            yield _restore(self.namespace, family, tables)
+
+    def in_ipvs(self) -> Iterator[str]:
+        yield from blueprint_ipvs.preparation(self.namespace)
+        for family in self.families:
+            spelling = Spelling(
+                config=self.config, node=self.tracker.node, family=family, node_addresses=self.addresses
+            )
+            spelling.start(decide_all(self.tracker, self.config))
+            yield from blueprint_ipvs.commands(self.namespace, spelling, restore=RESTORE[family])
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:
