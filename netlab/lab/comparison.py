@@ -56,10 +56,11 @@ def _measured(services: Sequence[int], effort: Effort, progress: Progress) -> by
     rows = tuple(map(_try, ProxyMode))
     usable = [row.mode for row in rows if row.usable]
     found: dict[ProxyMode, list[Measurement]] = {mode: [] for mode in ProxyMode}
-    for count in services:  # of one count all modes, so that what they are compared by lies close together
-        for mode in usable:
-            progress(f"measuring mode {mode} among {count} Services")
-            found[mode].append(measure(mode, count, effort))
+    # Of one count all modes, so that what is compared lies close together.
+    cases = [(mode, count) for count in services for mode in usable]
+    for at, (mode, count) in enumerate(cases, start=1):
+        progress(f"{at} of {len(cases)}, each some seconds: mode {mode} among {count} Services")
+        found[mode].append(measure(mode, count, effort))
     return _rows.dump_json(tuple(row.model_copy(update={"measurements": tuple(found[row.mode])}) for row in rows))
 
 

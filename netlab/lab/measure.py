@@ -52,8 +52,8 @@ class Effort:
 
     connections: int = 3000
     rounds: int = 20
-    transfers: int = 9
-    transfer_bytes: int = 100_000_000
+    transfers: int = 41
+    transfer_bytes: int = 32_000_000
 
 
 EFFORT = Effort()
