@@ -8,6 +8,7 @@ import platform
 from pydantic import TypeAdapter
 
 from netlab.errors import MissingCapability, NetlabError
+from netlab.kernel.both_kinds import rules_in_both_kinds
 from netlab.kernel.capabilities import try_everything
 from netlab.lab.throwaway import in_throwaway_namespaces
 from netlab.model.machine import Check, MachineReport
@@ -18,8 +19,10 @@ NAMESPACES = "namespaces of its own"
 
 def examine() -> MachineReport:
     """Try what a lab needs, for the calling user. The process must be single-threaded; nothing of the host changes."""
+    found, host = _checked(), rules_in_both_kinds()
+    found = (*found, host) if host else found
     rootless = os.geteuid() != 0
-    return MachineReport(kernel=f"{platform.system()} {platform.release()}", rootless=rootless, checks=_checked())
+    return MachineReport(kernel=f"{platform.system()} {platform.release()}", rootless=rootless, checks=found)
 
 
 def _checked() -> tuple[Check, ...]:

@@ -63,8 +63,9 @@ class ProxyConfig:
     """The flags of kube-proxy that change rules. Defaults are kube-proxy's.
 
     `nodeport_addresses` without any of a family means every local address of it; `nodeport_primary` is
-    `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses.
-    `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it INVALID packets pass.
+    `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses. `service_cidrs` are the ranges
+    of ClusterIPs, where they are known. `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with
+    it INVALID packets pass.
     """
 
     node_name: str
@@ -103,6 +104,10 @@ class ProxyConfig:
     def follows_node_addresses(self) -> bool:
         """Whether node ports listen on the node's primary addresses: in mode nftables unless anything is said."""
         return self.nodeport_primary or (self.mode is ProxyMode.NFTABLES and not self.nodeport_addresses)
+
+    def with_service_cidrs(self, known: tuple[IPNetwork, ...]) -> ProxyConfig:
+        """The same with these ranges of ClusterIPs, unless it has some of its own."""
+        return self if self.service_cidrs or not known else replace(self, service_cidrs=known)
 
     def on_node(self, node: NodeFacts) -> ProxyConfig:
         """The same with `primary` as addresses, once the node is known to have one.

@@ -25,6 +25,7 @@ def rules_text(
     known: ChangeTracker, config: ProxyConfig, *, family: Family, local_addresses: tuple[IPAddress, ...] = ()
 ) -> str:
     """The rules of one family for what is known; `local_addresses` are those that the machine has."""
+    config = config.with_service_cidrs(known.service_cidrs)
     return _SPELL[config.mode](known, config, family, local_addresses)
 
 

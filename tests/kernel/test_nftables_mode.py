@@ -21,7 +21,7 @@ from netlab.agents.kube_proxy.core import Proxier
 from netlab.agents.kube_proxy.leftovers import remove_other_modes
 from netlab.kernel.namespaces import Namespaces
 from netlab.model.modes import ProxyMode
-from netlab.model.objects import KubernetesObject
+from netlab.model.objects import KubernetesObject, ServiceCIDR
 from netlab.proxy.config import ProxyConfig
 
 pytestmark = pytest.mark.root
@@ -214,3 +214,17 @@ def test_proxy_once_writes_it_and_cleanup_takes_it_away() -> None:
 
     subprocess.run([NETLAB, "proxy", "--cleanup"], check=True, capture_output=True)
     assert listing() == {}
+
+
+def test_the_range_that_addresses_are_given_out_of_may_be_told_by_objects() -> None:
+    ranges = ServiceCIDR.model_validate({"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16"]}})
+    with closing(proxier(WEB, endpoint_slice(HERE), config=replace(NFT, service_cidrs=()))) as proxy:
+        proxy.sync()
+        before = listing()["ip"].chains["cluster-ips-check"]
+        proxy.put(ranges)
+        proxy.sync()
+        after = listing()["ip"].chains["cluster-ips-check"]
+        proxy.remove(ranges)
+        proxy.sync()
+        assert listing()["ip"].chains["cluster-ips-check"] == before
+    assert after == (*before, 'ip daddr 10.96.0.0/16 drop comment "Drop traffic to unallocated ClusterIPs"')

@@ -203,7 +203,8 @@ class Proxier:
         families = self.families_here()
         addresses, node = local_addresses(), self._tracker.node
         self._addresses = addresses
-        situation = Situation(self._config.on_node(node), node, families, addresses, self._endpoint_totals())
+        config = self._config.with_service_cidrs(self._tracker.service_cidrs)
+        situation = Situation(config.on_node(node), node, families, addresses, self._endpoint_totals())
         self._mode.start(situation, decide_all(self._tracker, self._config))
 
     def _addresses_differ(self) -> bool:
