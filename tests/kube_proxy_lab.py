@@ -44,6 +44,7 @@ LINKS = (
     (NODE, f"ip address add {GATEWAY}/24 dev pod0"),
     (NODE, f"ip address add {GATEWAY_6}/64 dev pod0 nodad"),
     (NODE, "ip address add 172.18.0.2/32 dev lo"),
+    (NODE, "ip address add fd00:172:18::2/128 dev lo nodad"),
     (NODE, "ip route add default via 10.244.0.254 dev pod0 onlink"),
     (NODE, "ip -6 route add default dev pod0"),
     (POD, "ip link set lo up"),
@@ -199,7 +200,7 @@ def _connected(host: str, port: int) -> http.client.HTTPConnection:
 
 @contextmanager
 def proxy_lab(
-    folder: Path, *, options: AgentOptions | None, network: dict[str, object] | None = None
+    folder: Path, *, options: AgentOptions | None, network: dict[str, object] | None = None, mode: str = "iptables"
 ) -> Iterator[ProxyLab]:
     """All of it, running; taken away at the end. Without `options` there is no kube-proxy yet."""
     with Namespaces() as namespaces:
@@ -211,7 +212,7 @@ def proxy_lab(
                 with lab.inside(name):
                     subprocess.run(command.split(), check=True)
             lab.start_api()
-            spec = {"nodes": [{"name": "node1"}], "network": network or {}}
+            spec = {"nodes": [{"name": "node1"}], "network": network or {}, "proxy": {"mode": mode}}
             lab.client.create(Topology.model_validate({"metadata": {"name": "nlipt"}, "spec": spec}))
             if options:
                 lab.start_proxy()

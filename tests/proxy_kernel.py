@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from itertools import count
 from math import ceil, log
-from pathlib import Path
 
+from proxy_memory import MEMORIES, NobodyCanWrite
 from proxy_objects import MACHINE_ADDRESSES
 from proxy_stage import NODE, Sighting, Stage
-from proxy_tables import Last, Probe, Scene
-from proxy_tables.case import AFFINITY_SECONDS
+from proxy_tables import Probe, Scene
+from proxy_tables.differences import in_nftables
 from proxy_tracer import DROPPED, REFUSED, UNTOUCHED, Outcome, Signal, masqueraded, reaches, read_packet
 from proxy_wire import Flow, Word
 
 from netlab.agents.kube_proxy.core import Proxier
 from netlab.kernel import conntrack, sysctls
+from netlab.model.modes import ProxyMode
 from netlab.model.objects import KubernetesObject
 from netlab.model.rules import Family, Verdict
 from netlab.model.state import Sysctl
 from netlab.proxy.addresses import with_port
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.iptables.names import endpoint_chain
 
-RECENT = Path("/proc/thread-self/net/xt_recent")
 LUCK = 1e-9
 """How likely it may be that a test fails because chance left an endpoint out."""
 AT_ONCE = 40
@@ -37,21 +36,6 @@ TOOLS = ("iptables-legacy", "ip6tables-legacy")
 def flows_for(endpoints: int) -> int:
     """How many flows, spread evenly over so many endpoints, leave none of them out but for bad luck."""
     return 2 if endpoints < 2 else ceil((log(endpoints) - log(LUCK)) / -log(1 - 1 / endpoints))
-
-
-def _clients() -> Iterator[Path]:
-    """The lists of clients that rules of the current namespace keep."""
-    return RECENT.iterdir() if RECENT.exists() else iter(())
-
-
-def remember_client(flow: Flow, last: Last | None) -> None:
-    """Have the kernel know when the client last came, and nothing else. What is too long ago is not there."""
-    for known in _clients():
-        known.write_text("/")
-    if last and last.seconds_ago < AFFINITY_SECONDS:
-        known = RECENT / endpoint_chain("default/web", flow.protocol, last.endpoint)
-        if known.exists():
-            known.write_text(f"+{flow.source}")
 
 
 @dataclass(eq=False)
@@ -77,8 +61,11 @@ class Client:
 class KernelNode:
     """node1 of the stage, with a kube-proxy that follows from scene to scene, or starts anew where its flags change."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, mode: ProxyMode | None = None) -> None:
+        """Without a mode every scene is in that of its own flags."""
         self._stage = stage
+        self._mode = mode
+        self._memory = MEMORIES[mode]() if mode else NobodyCanWrite()
         self._ports = count(FIRST_PORT)
         self._config: ProxyConfig | None = None
         self._proxier: Proxier | None = None
@@ -102,6 +89,11 @@ class KernelNode:
             self._start(scene)
         self._follow({(each.kind, each.key): each for each in scene.objects})
 
+    def close(self) -> None:
+        """End the kube-proxy; the rules stay."""
+        if self._proxier:
+            self._proxier.close()
+
     def forget_flows(self) -> None:
         for family in Family:
             conntrack.delete(list(conntrack.flows(family)))
@@ -119,7 +111,8 @@ class KernelNode:
         sysctls.write(Sysctl("net/ipv4/conf/all/route_localnet", "0"), where=NODE)
         liberal = str(int(scene.config.conntrack_tcp_liberal))
         sysctls.write(Sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", liberal), where=NODE)
-        self._proxier = Proxier(scene.config)
+        self.close()
+        self._proxier = Proxier(replace(scene.config, mode=self._mode or scene.config.mode))
         self._proxier.prepare()
 
     def _follow(self, objects: dict[tuple[str, str], KubernetesObject]) -> None:
@@ -135,13 +128,17 @@ class KernelNode:
 
     # --- packets
 
+    def expected(self, scene: Scene) -> dict[str, Outcome]:
+        """What each packet of a scene must meet in this node's mode."""
+        return in_nftables(scene) if self._mode is ProxyMode.NFTABLES else scene.expected
+
     @property
     def addresses(self) -> tuple[str, ...]:
         return (*MACHINE_ADDRESSES, *self._extra)
 
     def send(self, probe: Probe, *, among: int) -> Outcome:
         """What becomes of as many flows as it takes to see every one of `among` endpoints that is used."""
-        at_once = 1 if any(_clients()) else AT_ONCE
+        at_once = 1 if self._memory.is_kept() else AT_ONCE
         found = {
             outcome for _ in range(ceil(flows_for(among) / at_once)) for outcome in self._batch(probe, flows=at_once)
         }
@@ -176,7 +173,8 @@ class KernelNode:
     def _batch(self, probe: Probe, *, flows: int) -> list[Outcome]:
         stray = read_packet(probe.source, probe.to).signal is Signal.STRAY
         clients = [self.client(probe.source, probe.to) for _ in range(flows)]
-        remember_client(clients[0].flow, probe.last)
+        if self._memory.is_kept():
+            self._memory.only(clients[0].flow, probe.last)
         return self.ask([client.flow for client in clients], word=Word.STRAY if stray else Word.QUESTION)
 
     def _new_port(self) -> int:

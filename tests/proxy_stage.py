@@ -194,6 +194,7 @@ def stage() -> Iterator[Stage]:
                 _connect(namespaces, place)
             _run("ip link set lo up")
             _run(f"iptables-legacy -A INPUT -s {SENTINEL.source} -j ACCEPT")
+            _run("ip6tables-legacy -P INPUT ACCEPT")  # brings the table in: what came first is asked last
         os.sched_setaffinity(0, {min(processors)})
         stack.callback(os.sched_setaffinity, 0, processors)
         yield Stage(stack)

@@ -9,7 +9,7 @@ from netlab.api.simulate import Snapshot, simulate
 from netlab.cli import blueprint_ipvs
 from netlab.cli.mistakes import wrong
 from netlab.dns.addon import with_cluster_dns
-from netlab.model.modes import ProxyMode
+from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.rules import Family, IPAddress, Table
@@ -21,12 +21,11 @@ from netlab.plan.diff import diff
 from netlab.plan.steps import AddLink, AddNamespace, SetSysctl, SetTable, Step
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.decide import decide_all
-from netlab.proxy.iptables.tables import spell
-from netlab.proxy.ipvs import Spelling
+from netlab.proxy.node_text import NFT, RESTORE, node_text
 from netlab.proxy.save_text import save_text
 
-RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
+BESIDE_WHAT_IS_THERE = {tool: f"{tool} --noflush" for tool in RESTORE.values()}
+"""The command as a learner pastes it: other people's rules stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,55 +96,47 @@ def _entry(step: Step) -> Entry:
 def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str, addresses: tuple[IPAddress, ...]) -> Iterator[Entry]:
     """What kube-proxy writes on that node once it has seen every Service and EndpointSlice."""
     name = node.metadata.name
+    namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
     tracker = ChangeTracker(node_name=name)
     for each in (node, *snapshot.services, *snapshot.endpoint_slices):
         tracker.put(each)
     tracker.collect()
     spec = snapshot.topology.spec
+    network = spec.network
+    mode, cidrs = spec.proxy_mode(name), (network.pod_cidrs, network.service_cidrs)
+    if mode in BY_PROCESS:
+        yield _unknown_rules(name, namespace, mode)
+        return
     config = ProxyConfig(
         node_name=name,
-        mode=spec.proxy_mode(name),
-        cluster_cidrs=spec.network.pod_cidrs,
+        mode=mode,
+        cluster_cidrs=cidrs[0],
+        service_cidrs=cidrs[1],
         ipvs_scheduler=spec.proxy.ipvs.scheduler,
     )
-    namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
-    families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
-    proxy = _Proxy(namespace, tracker, config, families, addresses)
-    for line in proxy.in_ipvs() if config.mode is ProxyMode.IPVS else proxy.in_iptables():
-        yield Entry(f"kube-proxy's rules on {name}", namespace, line)
+    chapter = f"kube-proxy's rules on {name}"
+    if mode is ProxyMode.IPVS:
+        yield from (Entry(chapter, namespace, line) for line in blueprint_ipvs.preparation(namespace))
+    for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
+        for tool, text in node_text(tracker, config, family=family, local_addresses=addresses):
+            yield Entry(chapter, namespace, _load(namespace, tool, text))
+    if mode is ProxyMode.IPVS:
+        services = {address for port in tracker.ports.values() for address in port.addresses} - {*addresses}
+        yield from (Entry(chapter, namespace, line) for line in blueprint_ipvs.addresses(namespace, services))
 
 
-@dataclass(frozen=True, slots=True)
-class _Proxy:
-    """A node's kube-proxy that has seen everything, and the commands that it amounts to in each mode."""
-
-    namespace: str
-    tracker: ChangeTracker
-    config: ProxyConfig
-    families: tuple[Family, ...]
-    addresses: tuple[IPAddress, ...]
-
-    def in_iptables(self) -> Iterator[str]:
-        routes = decide_all(self.tracker, self.config).values()
-        for family in self.families:
-            tables = spell(
-                routes,
-                config=self.config,
-                node=self.tracker.node,
-                family=family,
-                endpoint_total=self.tracker.endpoint_total(family),
-            )
-            yield _restore(self.namespace, family, tables)
-
-    def in_ipvs(self) -> Iterator[str]:
-        yield from blueprint_ipvs.preparation(self.namespace)
-        for family in self.families:
-            spelling = Spelling(
-                config=self.config, node=self.tracker.node, family=family, node_addresses=self.addresses
-            )
-            spelling.start(decide_all(self.tracker, self.config))
-            yield from blueprint_ipvs.commands(self.namespace, spelling, restore=RESTORE[family])
+def _unknown_rules(node: str, namespace: str, mode: ProxyMode) -> Entry:
+    """A comment for the shell: what the rules are is not known before the process runs."""
+    text = (
+        f"# mode {mode}: they name the ports that this node's kube-proxy listens on, and it chooses them as it starts"
+    )
+    return Entry(f"kube-proxy's rules on {node}", namespace, text)
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:
-    return f"ip netns exec {namespace} {RESTORE[family]} --noflush <<'END'\n{save_text(tables)}END"
+    return _load(namespace, RESTORE[family], save_text(tables))
+
+
+def _load(namespace: str, tool: str, text: str) -> str:
+    command = {NFT: f"{NFT} -"}.get(tool) or BESIDE_WHAT_IS_THERE.get(tool, tool)
+    return f"ip netns exec {namespace} {command} <<'END'\n{text}END"

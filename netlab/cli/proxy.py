@@ -101,6 +101,7 @@ def proxy(
         healthz=healthz_bind_address,
     ).options()
     if flags.boolean("--once", once):
+        flags.need_no_process(config.mode, why="with --once there would be nobody")
         _say_result(_once(config, server=server, kubeconfig=kubeconfig, file=file), output)
     else:
         _stay(config, options, server=server, kubeconfig=kubeconfig, file=file)

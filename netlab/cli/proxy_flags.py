@@ -11,9 +11,8 @@ import typer
 from typer.core import TyperCommand
 
 from netlab.cli.mistakes import wrong
-from netlab.errors import MissingCapability
 from netlab.model.ipvs import Scheduler
-from netlab.model.modes import MODES_THERE, ProxyMode
+from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.rules import IPNetwork
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
 
@@ -39,7 +38,7 @@ Node = Annotated[
     str | None,
     typer.Option("--node", "--hostname-override", metavar="NAME", help="The Node whose rules these are."),
 ]
-Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables or ipvs; others are not built yet.")]
+Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, nftables, ipvs or userspace.")]
 ClusterCidr = Annotated[
     str | None, typer.Option("--cluster-cidr", metavar="CIDRS", help="The Pods' range: one, or one a family.")
 ]
@@ -86,7 +85,7 @@ class RuleFlags:
     ipvs_scheduler: str = ""
 
     def config(self) -> ProxyConfig:
-        """The flags as values. InvalidInput; MissingCapability for a mode that is not built."""
+        """The flags as values. InvalidInput."""
         if not self.node:
             raise wrong("--node NAME is missing", "name the Node whose rules are wanted")
         primary = self.nodeport_addresses == "primary"
@@ -118,17 +117,21 @@ class RuleFlags:
 
 
 def read_mode(text: str) -> ProxyMode:
-    """Never silently another mode; no text is the default. InvalidInput: none such; MissingCapability: not built."""
+    """No text is the default. InvalidInput: there is none such."""
     modes = {mode.value: mode for mode in ProxyMode}
     mode = modes.get(text or ProxyMode.IPTABLES)
     if mode is None:
         raise wrong(f"--proxy-mode: {text!r} is no such mode", f"there are {', '.join(modes)}")
-    if mode not in MODES_THERE:
-        raise MissingCapability(
-            f"netlab's kube-proxy cannot do --proxy-mode={text}: it is not built yet",
-            f"there are {', '.join(sorted(MODES_THERE))}",
-        )
     return mode
+
+
+def need_no_process(mode: ProxyMode, *, why: str) -> None:
+    """InvalidInput for a mode of which there is nothing without a kube-proxy process; `why` it is wanted without."""
+    if mode in BY_PROCESS:
+        raise wrong(
+            f"--proxy-mode={mode}: its rules lead to ports that a kube-proxy process chooses and answers on; {why}",
+            "run netlab proxy and let it stay, or choose another mode",
+        )
 
 
 def _scheduler(text: str) -> Scheduler:

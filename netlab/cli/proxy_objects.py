@@ -9,10 +9,10 @@ from pathlib import Path
 from netlab.api.foreign import Malformed, read_object
 from netlab.cli.output import say
 from netlab.load.plain import PlainDocument, load_documents
-from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceType
+from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceCIDR, ServiceType
 from netlab.proxy.complaints import Complaint
 
-KINDS: dict[str, type[KubernetesObject]] = {kind.__name__: kind for kind in (Node, Service, EndpointSlice)}
+KINDS: dict[str, type[KubernetesObject]] = {kind.__name__: kind for kind in (Node, Service, EndpointSlice, ServiceCIDR)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,10 @@ def _lacks_address(service: Service) -> bool:
 def _placed(document: PlainDocument) -> PlainDocument:
     """The document, in the namespace `default` where it names none."""
     metadata = document.get("metadata")
-    if document["kind"] == Node.__name__ or not isinstance(metadata, dict) or metadata.get("namespace"):
+    if (
+        not KINDS.get(str(document["kind"]), Service).NAMESPACED
+        or not isinstance(metadata, dict)
+        or metadata.get("namespace")
+    ):
         return document
     return {**document, "metadata": {**metadata, "namespace": "default"}}

@@ -17,7 +17,9 @@ from netlab.model.rules import Family
 if TYPE_CHECKING:
     from netlab.cli.rendering import Rendered
 
-RESTORE = {Family.IPV4: "iptables-restore", Family.IPV6: "ip6tables-restore"}
+
+BESIDE = {"ipset restore": "addressSets", "ipvsadm --restore": "virtualServers"}
+"""What mode ipvs has beside rules, by the tool that takes it."""
 
 
 def render(
@@ -41,8 +43,8 @@ def render(
 ) -> None:
     """Print the rules that kube-proxy would write on a node.
 
-    For iptables-restore, in mode ipvs for ipset and ipvsadm too; without root, and nothing is changed. Each family that
-    a Service has, under a heading.
+    For iptables-restore or nft -f, in mode ipvs for ipset and ipvsadm too; without root, and nothing is changed. Each
+    family that a Service has, under a heading.
     """
     from netlab.cli.proxy_objects import read_proxy_objects
     from netlab.cli.rendering import rendered
@@ -60,6 +62,7 @@ def render(
         localhost_nodeports=iptables_localhost_nodeports,
         ipvs_scheduler=ipvs_scheduler,
     ).config()
+    flags.need_no_process(config.mode, why="before it runs there are none to print")
     given = read_proxy_objects(file, node=config.node_name)
     texts = rendered(config, given, family=family)
     for complaint in texts.complaints:
@@ -68,7 +71,7 @@ def render(
         "apiVersion": "netlab/v1",
         "kind": "Rules",
         "node": config.node_name,
-        "rules": {each.value: text for each, text in texts.by_family.items()},
+        "rules": {each.value: parts[-1].text for each, parts in texts.by_family.items()},
         **_beside(texts),
         "complaints": [str(complaint) for complaint in texts.complaints],
     }
@@ -77,16 +80,14 @@ def render(
 
 def _beside(texts: Rendered) -> dict[str, Json]:
     """What some modes have beside rules."""
-    parts = {"addressSets": texts.sets, "virtualServers": texts.servers}
-    return {name: {family.value: text for family, text in part.items()} for name, part in parts.items() if part}
+    found: dict[str, dict[str, Json]] = {}
+    for family, parts in texts.by_family.items():
+        for each in parts[:-1]:
+            found.setdefault(BESIDE[each.tool], {})[family.value] = each.text
+    return dict(found)
 
 
 def _together(texts: Rendered) -> str:
     """The order is that of loading: rules name sets."""
-    parts = []
-    for family, text in texts.by_family.items():
-        for tool, beside in (("ipset restore", texts.sets), ("ipvsadm --restore", texts.servers)):
-            if family in beside:
-                parts.append(f"# {family}: for {tool}\n{beside[family]}")
-        parts.append(f"# {family}: for {RESTORE[family]}\n{text}")
-    return "\n".join(parts)
+    parts = [(family, each) for family, found in texts.by_family.items() for each in found]
+    return "\n".join(f"# {family}: for {each.tool}\n{each.text}" for family, each in parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netlab.cli.output import columns
 from netlab.model.journey import CheckResult, Flow, ProbeResult
 from netlab.model.machine import Check, MachineReport
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Backend
 from netlab.model.status import LabStatus, NodeStatus, PodRow, ServiceRow
 
@@ -43,7 +44,8 @@ def _node(node: NodeStatus) -> tuple[str, ...]:
     state = "stopped" if not proxy.running else "synced" if proxy.synced else "behind"
     rules = "" if proxy.rules is None else str(proxy.rules)
     lasted = "" if proxy.last_sync_seconds is None else f"{proxy.last_sync_seconds * 1000:.0f} ms"
-    mode = f"{node.proxy_mode} (nft)" if proxy.backend is Backend.NFT else node.proxy_mode
+    by_nft = proxy.backend is Backend.NFT and node.proxy_mode != ProxyMode.NFTABLES
+    mode = f"{node.proxy_mode} (nft)" if by_nft else node.proxy_mode
     return (node.name, node.address, node.pod_cidr, mode, state, rules, lasted)
 
 

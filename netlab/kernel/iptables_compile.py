@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from netlab.errors import KernelError, NetlabError
 from netlab.kernel.iptables_handle import EntryLayout, entry_layout
 from netlab.kernel.iptables_library import iptc
-from netlab.model.rules import Dnat, Family, Jump, Masquerade, Recent, Reject, Rule, SetMark, Target, Verdict
+from netlab.model.rules import Dnat, Family, Jump, Masquerade, Recent, Redirect, Reject, Rule, SetMark, Target, Verdict
+from netlab.proxy.addresses import with_port
 from netlab.proxy.save_text import REJECT_WITH
 
 Options = tuple[tuple[str, str | tuple[str, ...]], ...]
@@ -170,15 +171,20 @@ def target_of(target: Target | None, family: Family) -> tuple[str, Options]:
             return ("", ()) if target is None else (Verdict.ACCEPT, ())
         case Verdict():
             return target.value, ()
-        case Dnat():
-            address = f"[{target.address}]" if family is Family.IPV6 else str(target.address)
-            return "DNAT", (("to-destination", f"{address}:{target.port}"),)
+        case Dnat() | Redirect():
+            return _destination(target)
         case Masquerade():
             return "MASQUERADE", (("random-fully", ""),) if target.random_fully else ()
         case SetMark():
             return "MARK", (("set-xmark", f"{target.value:#x}/{target.mask:#x}"),)
         case Reject():
             return "REJECT", (("reject-with", REJECT_WITH[family][target.error]),)
+
+
+def _destination(target: Dnat | Redirect) -> tuple[str, Options]:
+    if isinstance(target, Redirect):
+        return "REDIRECT", (("to-ports", str(target.port)),)
+    return "DNAT", (("to-destination", with_port(target.address, target.port)),)
 
 
 def _inverted(value: str, *, inverted: bool) -> str:

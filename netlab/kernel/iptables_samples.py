@@ -25,6 +25,7 @@ from netlab.model.rules import (
     IPNetwork,
     Jump,
     Recent,
+    Redirect,
     Rule,
     Verdict,
 )
@@ -72,6 +73,8 @@ def _sample(rule: Rule, family: Family, *, variant: int) -> Rule:
         target = SAMPLE_TARGETS[variant]
     elif isinstance(target, Dnat):
         target = Dnat(SAMPLE_ADDRESSES[family][variant], SAMPLE_NAT_PORTS[variant])
+    elif isinstance(target, Redirect):
+        target = Redirect(SAMPLE_NAT_PORTS[variant])
     if recent is not None:
         seconds = None if recent.check_seconds is None else SAMPLE_SECONDS[variant]
         recent = Recent(SAMPLE_NAMES[variant], seconds)
@@ -219,7 +222,8 @@ def _nat_addresses(both: _Comparison) -> tuple[int, ...]:
 
 
 def _nat_ports(both: _Comparison) -> tuple[int, ...]:
-    if not isinstance(both.rule.target, Dnat):
+    """The first and the last port of the range that DNAT or REDIRECT takes."""
+    if not isinstance(both.rule.target, Dnat | Redirect):
         return ()
     first, second = (PORT.pack(port) for port in SAMPLE_NAT_PORTS)
     return both.find((first, second), places=2)

@@ -15,6 +15,7 @@ from netlab.model.rules import (
     IPNetwork,
     Jump,
     Masquerade,
+    Redirect,
     Reject,
     Rule,
     SetMark,
@@ -25,7 +26,7 @@ from netlab.model.rules import (
 PORTS = struct.Struct("=HH")
 PORT = struct.Struct("!H")
 NUMBER = struct.Struct("=I")
-TARGET_NAMES = {Dnat: "DNAT", Masquerade: "MASQUERADE", SetMark: "MARK", Reject: "REJECT"}
+TARGET_NAMES = {Dnat: "DNAT", Redirect: "REDIRECT", Masquerade: "MASQUERADE", SetMark: "MARK", Reject: "REJECT"}
 CHAIN_LIMIT = 28
 """XT_EXTENSION_MAXNAMELEN less the closing zero."""
 RECENT_LIMIT = 199
@@ -46,7 +47,7 @@ def shape_of(rule: Rule) -> Hashable:
         comment is None,
         statistic is None,
         recent if recent is None else recent.check_seconds is None,
-        kind if kind is Jump or kind is Dnat else target,
+        kind if kind is Jump or kind is Dnat or kind is Redirect else target,
     )
 
 
@@ -87,6 +88,8 @@ class Shape:
         elif type(target) is Dnat:
             address, nat_port = target.address.packed, PORT.pack(target.port)
             values += (address, address, nat_port, nat_port)
+        elif type(target) is Redirect:
+            values += [PORT.pack(target.port)] * 2
         data = self.form % tuple(values)
         if len(data) != self.size:
             raise ValueError("an address of the other family")

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterable
 
 from netlab.kernel.iptables_answers import RuleRefused
-from netlab.model.rules import COMMENT_LIMIT, Chain, Dnat, Family, Jump, Mark, Rule, SetMark
+from netlab.model.rules import COMMENT_LIMIT, Chain, Dnat, Family, Jump, Mark, Redirect, Rule, SetMark
 
 CHAIN_LIMIT = 28
 """XT_EXTENSION_MAXNAMELEN less the closing zero."""
@@ -27,7 +27,8 @@ def check(family: Family, table: str, chains: Iterable[Chain]) -> None:
 
 def _unsayable(rule: Rule, *, version: int) -> str:
     source, destination, port, target = rule.source, rule.destination, rule.destination_port, rule.target
-    if any(network is not None and network.version != version for network in (source, destination)):
+    address = target.address if isinstance(target, Dnat) else None
+    if any(each is not None and each.version != version for each in (source, destination, address)):
         return "an address of the other family"
     if port is not None and not 0 <= port <= LARGEST_PORT:
         return f"port {port}"
@@ -35,8 +36,8 @@ def _unsayable(rule: Rule, *, version: int) -> str:
         return reason
     if isinstance(target, Jump):
         return _unfit(target.chain, CHAIN_LIMIT)
-    if isinstance(target, Dnat) and (target.address.version != version or not 0 < target.port <= LARGEST_PORT):
-        return "an address of the other family, or no port"
+    if isinstance(target, Dnat | Redirect) and not 0 < target.port <= LARGEST_PORT:
+        return f"port {target.port}"
     return _unsayable_rarely(rule)
 
 

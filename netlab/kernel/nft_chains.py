@@ -31,7 +31,7 @@ def generation() -> int:
 
     KernelError: this kernel has no nftables, or does not let this process ask.
     """
-    for found in _ask(GET_GENERATION, 0, family=socket.AF_UNSPEC):
+    for found in ask(GET_GENERATION, 0, family=socket.AF_UNSPEC):
         return int.from_bytes(found[GENERATION_ID], "big")
     raise KernelError("ask for the generation of nftables", HERE, errno.EPROTO)
 
@@ -39,20 +39,20 @@ def generation() -> int:
 def chain_names(family: Family, table: str) -> tuple[str, ...]:
     """The chains of a table, its base chains among them; none where there is no such table."""
     wanted = table.encode() + b"\0"
-    chains = _ask(GET_CHAIN, NLM_F_DUMP, family=FAMILIES[family])
+    chains = ask(GET_CHAIN, NLM_F_DUMP, family=FAMILIES[family])
     return tuple(found[CHAIN_NAME].rstrip(b"\0").decode() for found in chains if found[CHAIN_TABLE] == wanted)
 
 
-def _ask(kind: int, flags: int, *, family: int) -> Iterator[dict[int, bytes]]:
-    """The attributes of every message that answers."""
-    body = NETFILTER_HEADER.pack(family, 0, 0)
+def ask(kind: int, flags: int, *, family: int, body: bytes = b"") -> Iterator[dict[int, bytes]]:
+    """The attributes of every message that answers a request with those attributes (`body`). KernelError."""
+    body = NETFILTER_HEADER.pack(family, 0, 0) + body
     request = HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | flags, 1, 0) + body
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER) as asking:
             asking.settimeout(PATIENCE_SECONDS)
             asking.send(request)
             while True:
-                for answer, data in _messages(asking.recv(RECEIVE_BYTES)):
+                for answer, data in messages(asking.recv(RECEIVE_BYTES)):
                     if answer == NLMSG_DONE:
                         return
                     if answer == NLMSG_ERROR:
@@ -63,7 +63,8 @@ def _ask(kind: int, flags: int, *, family: int) -> Iterator[dict[int, bytes]]:
         raise KernelError("ask nftables", HERE, error.errno or errno.EPROTONOSUPPORT) from error
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The messages in what a netlink socket received: the type of each, and what follows its header."""
     at = 0
     while at < len(data):
         length, kind, *_ = HEADER.unpack_from(data, at)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from netlab.errors import MissingCapability
+from netlab.kernel.both_kinds import rules_in_both_kinds
 from netlab.kernel.capabilities import try_everything
 from netlab.lab.children import fork
 from netlab.lab.isolation import isolate
@@ -23,6 +24,8 @@ def examine() -> MachineReport:
     """Try what a lab needs, for the calling user. The process must be single-threaded; nothing of the host changes."""
     with tempfile.TemporaryDirectory(prefix="netlab-doctor-") as keep:
         found = _checks.validate_json(_answer(Path(keep)))
+    host = rules_in_both_kinds()
+    found = (*found, host) if host else found
     rootless = os.geteuid() != 0
     return MachineReport(kernel=f"{platform.system()} {platform.release()}", rootless=rootless, checks=found)
 

@@ -80,7 +80,7 @@ def require_modes(paths: LabPaths, topology: Topology) -> None:
 def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None]) -> None:
     """Make the API's objects those of the file, and delete what an earlier file made and this one lacks."""
     _refuse_what_cannot_change(client, file.topology)
-    client.apply(file.topology)
+    client.apply(_spelled_out(file.topology))
     objects = tuple(_marked(value) for value in with_cluster_dns(file).objects)
     _delete_missing(client, objects)
     for number, value in enumerate(_namespaces_first(objects), start=1):
@@ -101,6 +101,13 @@ def _refuse_what_cannot_change(client: SyncClient, wanted: Topology) -> None:
     ]
     if problems:
         raise InvalidInput(problems)
+
+
+def _spelled_out(topology: Topology) -> Topology:
+    """With the proxy modes that it leaves unsaid, which `set-mode` may have changed: what is unsaid would stay."""
+    spec = topology.spec
+    proxy = spec.proxy.model_copy(update={"mode": spec.proxy.mode})
+    return topology.model_copy(update={"spec": spec.model_copy(update={"proxy": proxy, "nodes": spec.nodes})})
 
 
 def _marked(value: KubernetesObject) -> KubernetesObject:

@@ -78,6 +78,16 @@ class Dnat:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """`-j REDIRECT --to-ports PORT`: to a port of this machine.
+
+    Of the interface that the packet came in by; in OUTPUT, of loopback.
+    """
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Masquerade:
     """`-j MASQUERADE [--random-fully]`: the source becomes the address of the interface the packet leaves by."""
 
@@ -106,7 +116,7 @@ class Reject:
     error: IcmpError = IcmpError.PORT_UNREACHABLE
 
 
-Target = Verdict | Jump | Dnat | Masquerade | SetMark | Reject
+Target = Verdict | Jump | Dnat | Redirect | Masquerade | SetMark | Reject
 
 
 class ConntrackState(StrEnum):

@@ -7,13 +7,13 @@ The tracker holds only checked values: a port that is asked for can be spelled w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
 
-from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
-from netlab.model.rules import Family
+from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceCIDR
+from netlab.model.rules import Family, IPNetwork
 from netlab.proxy.addresses import family_of, read_address, read_network
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import NodeFacts
@@ -50,6 +50,7 @@ class ChangeTracker:
         self._node_name = node_name
         self._node = NodeFacts(node_name)
         self._node_changed = False
+        self._service_cidrs: dict[str, tuple[IPNetwork, ...]] = {}
         self._services: dict[ServiceName, tuple[ServicePort, ...]] = {}
         self._slices: dict[ServiceName, dict[str, SliceEndpoints]] = {}
         self._service_of_slice: dict[tuple[str, str], ServiceName] = {}
@@ -73,6 +74,8 @@ class ChangeTracker:
                 self._put_slice(obj)
             case Node():
                 self._put_node(obj)
+            case ServiceCIDR():
+                self._put_service_cidrs(obj.metadata.name, obj.spec.cidrs)
             case _:
                 pass
 
@@ -86,6 +89,8 @@ class ChangeTracker:
                     self._touched[name] = None
             case EndpointSlice():
                 self._forget_slice(_slice_key(obj))
+            case ServiceCIDR():
+                self._put_service_cidrs(obj.metadata.name, ())
             case _:
                 pass
 
@@ -128,6 +133,13 @@ class ChangeTracker:
         facts = node_facts(node)
         if facts != self._node:
             self._node = facts
+            self._node_changed = True
+
+    def _put_service_cidrs(self, name: str, cidrs: Iterable[str]) -> None:
+        """As a change of the node, since it concerns no Service's own rules."""
+        found = tuple(network for text in cidrs if (network := read_network(text)))
+        if self._service_cidrs.get(name, ()) != found:
+            self._service_cidrs[name] = found
             self._node_changed = True
 
     def _note_complaints(self, obj: KubernetesObject, complaints: Collection[Complaint]) -> None:
@@ -205,6 +217,11 @@ class ChangeTracker:
     def node(self) -> NodeFacts:
         """The node that the rules are for."""
         return self._node
+
+    @property
+    def service_cidrs(self) -> tuple[IPNetwork, ...]:
+        """The ranges of ClusterIPs, as far as ServiceCIDR objects tell them."""
+        return tuple(network for found in self._service_cidrs.values() for network in found)
 
     @property
     def ports(self) -> Mapping[PortKey, ServicePort]:

@@ -64,7 +64,10 @@ class ProxyConfig:
     """The flags of kube-proxy that change rules. Defaults are kube-proxy's.
 
     `nodeport_addresses` without any of a family means every local address of it; `nodeport_primary` is
-    `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses.
+    `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses. `service_cidrs` are the ranges
+    of ClusterIPs, where they are known.
+    `userspace_on_node_address`: mode userspace is met at the node's own address, as with kube-proxy's --bind-address,
+    not at that of the interface that a packet comes in by: one to a Pod may have none, and REDIRECT drops there.
     `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it INVALID packets pass.
     """
 
@@ -82,6 +85,7 @@ class ProxyConfig:
     nodeport_primary: bool = False
     iptables_localhost_nodeports: bool = True
     conntrack_tcp_liberal: bool = False
+    userspace_on_node_address: bool = False
     ipvs_scheduler: Scheduler = Scheduler.RR
 
     @property
@@ -101,12 +105,21 @@ class ProxyConfig:
         networks = self._nodeport_networks(family)
         return not self.nodeport_primary and (not networks or any(network.prefixlen == 0 for network in networks))
 
+    @property
+    def follows_node_addresses(self) -> bool:
+        """Whether node ports listen on the node's primary addresses: in mode nftables unless anything is said."""
+        return self.nodeport_primary or (self.mode is ProxyMode.NFTABLES and not self.nodeport_addresses)
+
+    def with_service_cidrs(self, known: tuple[IPNetwork, ...]) -> ProxyConfig:
+        """The same with these ranges of ClusterIPs, unless it has some of its own."""
+        return self if self.service_cidrs or not known else replace(self, service_cidrs=known)
+
     def on_node(self, node: NodeFacts) -> ProxyConfig:
         """The same with `primary` as addresses, once the node is known to have one.
 
         A family in which it has none is not restricted, as any that --nodeport-addresses does not speak of.
         """
-        if not self.nodeport_primary or not node.addresses:
+        if not self.follows_node_addresses or not node.addresses:
             return self
         own = tuple(host_network(address) for address in node.addresses if not address.is_loopback)
         return replace(self, nodeport_primary=False, nodeport_addresses=own)

@@ -16,6 +16,7 @@ from netlab.model.rules import (
     Masquerade,
     Protocol,
     Recent,
+    Redirect,
     Reject,
     Rule,
     SetMark,
@@ -143,10 +144,18 @@ class _RuleReader:
                 return Reject(error)
             case "MARK" if self._take("--set-xmark"):
                 return SetMark(*_value_and_mask(self._next()))
-            case "DNAT" if self._take("--to-destination") and (to := _ADDRESS_AND_PORT.fullmatch(self._next())):
-                return Dnat(ip_address(to[1]), int(to[2]))
+            case "DNAT" | "REDIRECT":
+                return self._destination(name)
             case _:
                 return None
+
+    def _destination(self, name: str) -> Target | None:
+        """Where a packet is sent instead. Ranges are not ours."""
+        if name == "REDIRECT":
+            port = self._next() if self._take("--to-ports") else ""
+            return Redirect(int(port)) if port.isdecimal() else None
+        to = _ADDRESS_AND_PORT.fullmatch(self._next()) if self._take("--to-destination") else None
+        return Dnat(ip_address(to[1]), int(to[2])) if to else None
 
 
 def _value_and_mask(text: str) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from netlab.model.rules import (
     Masquerade,
     Protocol,
     Recent,
+    Redirect,
     Reject,
     Rule,
     SetMark,
@@ -151,8 +152,8 @@ def target_text(target: Target, *, family: Family) -> str:
     match target:
         case Jump(chain):
             return f"-j {chain}"
-        case Dnat(address, port):
-            return f"-j DNAT --to-destination {with_port(address, port)}"
+        case Dnat() | Redirect():
+            return f"-j {_destination(target)}"
         case Masquerade(random_fully):
             return "-j MASQUERADE --random-fully" if random_fully else "-j MASQUERADE"
         case SetMark(value, mask):
@@ -161,6 +162,12 @@ def target_text(target: Target, *, family: Family) -> str:
             return f"-j REJECT --reject-with {REJECT_WITH[family][error]}"
         case verdict:
             return f"-j {verdict.value}"
+
+
+def _destination(target: Dnat | Redirect) -> str:
+    if isinstance(target, Redirect):
+        return f"REDIRECT --to-ports {target.port}"
+    return f"DNAT --to-destination {with_port(target.address, target.port)}"
 
 
 def quoted(text: str) -> str:

@@ -208,7 +208,7 @@ def medians(rounds: list[Milliseconds]) -> Milliseconds:
     return {name: round(statistics.median(taken[name] for taken in rounds), 2) for name in rounds[0]}
 
 
-def in_a_child(count: int) -> dict[str, object]:
+def in_a_child(count: int, measure: Callable[[int], dict[str, object]]) -> dict[str, object]:
     """In a process and a namespace of its own, so that peak memory is this measurement's."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -233,7 +233,8 @@ def main() -> None:
     sizes = [int(argument) for argument in sys.argv[1:]] or SIZES
     print(
         json.dumps(
-            {"benchmark": "iptables", "unit": "milliseconds", "results": [in_a_child(n) for n in sizes]}, indent=2
+            {"benchmark": "iptables", "unit": "milliseconds", "results": [in_a_child(n, measure) for n in sizes]},
+            indent=2,
         )
     )
 

@@ -34,6 +34,7 @@ from netlab.model.rules import (
     Masquerade,
     Protocol,
     Recent,
+    Redirect,
     Reject,
     Rule,
     SetMark,
@@ -124,6 +125,8 @@ def every_option(family: Family) -> tuple[Rule, ...]:
         Rule(comment="web", recent=Recent("KUBE-SEP-A"), protocol=Protocol.UDP, target=Dnat(address, 65535)),
         Rule(recent=Recent("KUBE-SEP-B", check_seconds=86400), target=Jump("EMPTY")),
         Rule(protocol=Protocol.SCTP, target=Dnat(address, 1)),
+        *(Rule(protocol=Protocol.TCP, destination_port=80, target=Redirect(port)) for port in (1, 39381, 65535)),
+        Rule(destination=host, comment="dns", protocol=Protocol.UDP, target=Redirect(53)),
     )
 
 
@@ -301,6 +304,7 @@ REFUSED = {
     "a port beyond the last": Rule(protocol=TCP, destination_port=65536),
     "an address of the other family": Rule(destination=IPv6Network("fd00::1/128")),
     "a translation to the other family": Rule(protocol=TCP, target=Dnat(IPv6Address("fd00::1"), 80)),
+    "a redirection beyond the last port": Rule(protocol=TCP, target=Redirect(65536)),
     "a chain name longer than the kernel holds": Rule(target=Jump("K" * 29)),
     "a jump to a chain that is not there": Rule(target=Jump("NOWHERE")),
     "a translation with a port but no protocol": Rule(target=Dnat(IPv4Address("10.244.1.7"), 80)),

@@ -15,7 +15,10 @@ from proxy_objects import CASES, documents
 from proxy_reference import cases, comparable, flags_of, measured
 
 from netlab.agents.kube_proxy.core import Proxier
+from netlab.agents.kube_proxy.once import once as put_in_place
+from netlab.errors import InvalidInput
 from netlab.kernel.namespaces import Namespaces
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.save_reader import read_save
@@ -251,8 +254,8 @@ def test_node_ports_and_local_traffic_follow_the_flags() -> None:
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=BridgeInterface"), 2, "--pod-bridge-interface"),
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=Guess"), 2, "Guess"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=quantum"), 2, "quantum"),
-        (("--node=node1", "-f", "-", "--once", "--proxy-mode=nftables"), 3, "nftables"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs", "--ipvs-scheduler=best"), 2, "best"),
+        (("--node=node1", "-f", "-", "--once", "--proxy-mode=userspace"), 2, "with --once there would be nobody"),
         (("--node=node1", "--once"), 2, "--kubeconfig"),
         (("-f", "-", "--once"), 2, "--node"),
     ],
@@ -322,6 +325,13 @@ def test_an_address_that_the_node_gets_later_answers_node_ports_after_the_next_f
     proxier.sync(full=True)
 
     assert "-A KUBE-SERVICES -d 192.0.2.5/32 " in saved()
+
+
+def test_a_mode_in_which_nobody_would_answer_is_not_put_in_place_once() -> None:
+    with pytest.raises(InvalidInput, match="without the process nobody answers"):
+        put_in_place(ProxyConfig(node_name="node1", mode=ProxyMode.USERSPACE), ())
+
+    assert not [line for line in rules() if "KUBE" in line]
 
 
 @pytest.mark.parametrize("backend", ["legacy", "nft"])

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import socket
 
 import pytest
 from kube_proxy_lab import GATEWAY, PODS, ProxyLab, proxy_lab
@@ -155,6 +156,37 @@ def test_the_objects_of_a_file_stay_served_and_come_back_when_flushed(lab: Proxy
         assert lab.ask("127.0.0.1", 30249, "/proxyMode") == "iptables"
         subprocess.run(["iptables-legacy", "-t", "nat", "-F"], check=True)
         until(lambda: destinations() == wanted)
+
+
+def test_in_mode_userspace_it_answers_for_the_objects_of_a_file_as_long_as_it_stays(
+    lab: ProxyLab, tmp_path: Path
+) -> None:
+    file = tmp_path / "objects.yaml"
+    file.write_text(
+        "{kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.0.10, ports: [{port: 80}]}}\n---\n"
+        "{kind: EndpointSlice, metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}, addressType: IPv4,"
+        f" ports: [{{name: '', port: 8080}}], endpoints: [{{addresses: [{PODS[0]}]}}]}}\n"
+    )
+    with lab.listen(PODS[0], 8080) as server:
+        with (
+            proxy("-f", str(file), "--proxy-mode=userspace"),
+            until(lambda: connected(lab, "10.96.0.10", 80)) as client,
+            server.accept()[0] as accepted,
+        ):
+            assert accepted.getpeername()[0] == GATEWAY
+            accepted.sendall(b"here")
+            assert client.recv(100) == b"here"
+        with pytest.raises(ConnectionRefusedError):
+            lab.connect("10.96.0.10", 80)
+    subprocess.run([NETLAB, "proxy", "--cleanup"], check=True, capture_output=True)
+    saved = subprocess.run(["iptables-legacy-save"], check=True, capture_output=True, text=True).stdout
+    assert "KUBE-" not in saved
+
+
+def connected(lab: ProxyLab, address: str, port: int) -> socket | None:
+    with suppress(OSError):
+        return lab.connect(address, port)
+    return None
 
 
 @pytest.mark.parametrize(

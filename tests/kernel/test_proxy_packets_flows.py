@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from proxy_kernel import Client, KernelNode
-from proxy_objects import LEAVING, LOCAL, REMOTE
+from proxy_memory import MEMORIES
+from proxy_objects import CONFIG, LEAVING, LOCAL, REMOTE
 from proxy_stage import NODE as NODE_NAMESPACE
 from proxy_stage import stage
 from proxy_tables import Case, Scene
@@ -37,6 +41,8 @@ from netlab.kernel.namespaces import inside
 from netlab.model.rules import Family
 
 pytestmark = pytest.mark.root
+EVERYWHERE = replace(CONFIG, nodeport_addresses=(ip_network("0.0.0.0/0"), ip_network("::/0")))
+"""Node ports on every address of the node, whatever is the mode's default."""
 UDP: dict[str, object] = {**BALANCED, **EXTERNAL, "ports": [{"port": 80, "nodePort": 30080, "protocol": "UDP"}]}
 UDP_PORTS = ({"name": "", "port": 8080, "protocol": "UDP"},)
 FRONTENDS = {
@@ -48,10 +54,10 @@ FRONTENDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def outside_view() -> Iterator[KernelNode]:
-    with stage() as places:
-        yield KernelNode(places)
+@pytest.fixture(scope="module", params=list(MEMORIES))
+def outside_view(request: pytest.FixtureRequest) -> Iterator[KernelNode]:
+    with stage() as places, closing(KernelNode(places, request.param)) as node:
+        yield node
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ class Play:
         return outcome if self._family is Family.IPV4 else outcome_in_ipv6(outcome)
 
     def _scene(self, case: Case) -> Scene:
-        return case.scene(self._family)
+        return replace(case.scene(self._family), config=EVERYWHERE)
 
 
 @pytest.fixture(params=list(Family))

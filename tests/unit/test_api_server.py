@@ -186,6 +186,7 @@ def test_a_deployment_is_scaled_by_its_subresource(served: Path, client: SyncCli
     pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "web"}]}}
     spec = {"selector": {"matchLabels": {"app": "web"}}, "template": pod}
     client.create(Deployment.model_validate({"metadata": {"name": "web"}, "spec": spec}))
+    client.settle()  # else the Deployment's status may change between a GET and a PUT: 409
     url = "/apis/apps/v1/namespaces/default/deployments/web/scale"
     status, scale = ask(served, "GET", url)
     assert (status, scale["kind"], scale["spec"]["replicas"]) == (200, "Scale", 1)

@@ -104,6 +104,19 @@ def test_a_plan_as_json_is_a_list_of_commands() -> None:
     )
 
 
+def test_a_plan_says_which_nodes_rules_cannot_be_known_before(tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed.yaml"
+    mixed.write_text(GOOD.read_text().replace("{name: node1,", "{name: node1, proxyMode: userspace,"))
+    chapters: dict[str, list[str]] = {}
+    for each in json.loads(netlab("plan", mixed, "-o", "json").stdout)["commands"]:
+        chapters.setdefault(each["chapter"], []).append(each["command"])
+
+    assert chapters["kube-proxy's rules on node1"][0].startswith(
+        "# mode userspace: they name the ports that this node's"
+    )
+    assert "KUBE-SERVICES" in chapters["kube-proxy's rules on node2"][0]
+
+
 def test_a_plan_is_the_same_every_time() -> None:
     assert netlab("plan", GOOD).stdout == netlab("plan", GOOD).stdout
 

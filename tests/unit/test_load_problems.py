@@ -274,10 +274,6 @@ FIELDS = {
             )
         ],
     ),
-    "a proxy mode that is not there yet is refused, not replaced": (
-        lab("proxy: {mode: →nftables}"),
-        [Wrong("spec.proxy.mode", "proxy mode nftables is not there yet", "this version has iptables, ipvs")],
-    ),
     "a scheduler that IPVS has not gets those that it has": (
         lab("proxy: {mode: ipvs, ipvs: {scheduler: →wr}}"),
         [

@@ -20,6 +20,7 @@ from netlab.model.rules import (
     Masquerade,
     Protocol,
     Recent,
+    Redirect,
     Reject,
     Rule,
     SetMark,
@@ -41,7 +42,8 @@ NETWORKS = {
 MARKS = st.integers(0, 2**32 - 1)
 STATES = st.sets(st.sampled_from(ConntrackState), min_size=1).map(frozenset)
 PORTS = st.integers(1, 65535)
-NAMES = st.from_regex(r"[A-Z][A-Z0-9-]{0,26}", fullmatch=True).filter(lambda name: name not in {"DNAT", "MARK"})
+TARGETS = {"DNAT", "MARK", "REDIRECT"}
+NAMES = st.from_regex(r"[A-Z][A-Z0-9-]{0,26}", fullmatch=True).filter(lambda name: name not in TARGETS)
 
 
 @st.composite
@@ -57,7 +59,7 @@ def rules(draw: st.DrawFn, family: Family) -> Rule:
         st.builds(Masquerade, st.booleans()),
         st.builds(SetMark, MARKS, MARKS),
         st.just(Reject()),
-        *([dnat] if protocol else []),
+        *([dnat, st.builds(Redirect, PORTS)] if protocol else []),
     )
     return Rule(
         source=source,

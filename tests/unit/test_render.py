@@ -103,10 +103,16 @@ def test_mode_ipvs_has_a_text_for_each_of_its_three_tools() -> None:
         ((), 2, "--node"),
         (("--node=node1", "--proxy-mode=ipvs", "--ipvs-scheduler=fair"), 2, "fair"),
         (("--node=node1", "--cluster-cidr="), 2, "--cluster-cidr"),
-        (("--node=node1", "--proxy-mode=nftables"), 3, "nftables"),
+        (("--node=node1", "--proxy-mode=userspace"), 2, "ports that a kube-proxy process chooses"),
         (("--node=node1", "--family=IPX"), 2, "IPX"),
     ],
-    ids=["no node", "a scheduler that is none", "an empty range", "a mode that is not built", "a family that is none"],
+    ids=[
+        "no node",
+        "a scheduler that is none",
+        "an empty range",
+        "a mode of which nothing is known before it runs",
+        "a family that is none",
+    ],
 )
 def test_wrong_flags_are_refused_by_name(arguments: tuple[str, ...], status: int, said: str) -> None:
     done = run(*arguments, text=NODE1 + WEB)

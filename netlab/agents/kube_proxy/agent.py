@@ -29,7 +29,8 @@ from netlab.api.foreign import Malformed
 from netlab.api.journal import EventType
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.nft_changes import NftChanges
-from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
+from netlab.model.modes import ProxyMode
+from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceCIDR
 from netlab.model.rules import Backend, Family
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
@@ -78,6 +79,7 @@ class KubeProxy:
     ) -> None:
         self.metrics = Metrics()
         self.mode = config.mode
+        self._config = config
         self._options = options
         self._source = source
         self._node = config.node_name
@@ -136,6 +138,8 @@ class KubeProxy:
                 tasks.create_task(self._follow(Node, field_selector=f"metadata.name={self._node}"))
                 tasks.create_task(self._follow(Service, label_selector=OTHER_PROXY))
                 tasks.create_task(self._follow(EndpointSlice, label_selector=HEADLESS))
+                if self.mode is ProxyMode.NFTABLES and not self._config.service_cidrs:
+                    tasks.create_task(self._follow(ServiceCIDR))
                 tasks.create_task(self._runner.run())
                 tasks.create_task(self._proxier.work())
                 tasks.create_task(self._watch_tables())
@@ -143,6 +147,7 @@ class KubeProxy:
         finally:
             self._unlisten()
             self._guard.close()
+            self._proxier.close()
 
     async def _follow(
         self, kind: type[KubernetesObject], *, label_selector: str = "", field_selector: str = ""

@@ -69,6 +69,7 @@ class Proxier:
         self._health: tuple[HealthCheck, ...] = ()
         self._anew = True
         self._addresses: tuple[IPAddress, ...] = ()
+        self._left_out: frozenset[Complaint] = frozenset()
 
     @property
     def complaints(self) -> tuple[Complaint, ...]:
@@ -110,10 +111,6 @@ class Proxier:
         """How many rules there are by family and table, hooks among them."""
         return self._mode.rule_counts()
 
-    async def work(self) -> None:
-        """What the mode does by itself, in the thread of `sync`."""
-        await self._mode.work()
-
     def prepare(self) -> tuple[Sysctl, ...]:
         """Set the sysctls that kube-proxy sets, and take note of the one that it minds. Which ones were set.
 
@@ -130,6 +127,10 @@ class Proxier:
         self._config = replace(self._config, conntrack_tcp_liberal=sysctls.read(TCP_LIBERAL) == "1")
         return tuple(done)
 
+    async def work(self) -> None:
+        """What the mode does beside rules, until it is cancelled."""
+        await self._mode.work()
+
     def sync(self, *, full: bool = False) -> Synced:
         """Bring the kernel up to the objects; with `full`, compare all that it holds and repair it.
 
@@ -142,8 +143,6 @@ class Proxier:
     def _sync(self, *, full: bool) -> Synced:
         started = time.perf_counter()
         changes = self._tracker.collect()
-        for complaint in changes.complaints:
-            log.warning("%s", complaint)
         self._stale_flows += changes.stale
         anew = self._anew or changes.node_changed or (full and self._addresses_differ())
         self._anew = True  # whatever fails from here on, the next sync does not rely on it
@@ -157,8 +156,21 @@ class Proxier:
         self._note_health(changes.ports, all_of_them=full)
         deleted = delete_stale_flows(self._stale_flows)
         self._stale_flows.clear()
+        complaints = (*changes.complaints, *self._newly_left_out())
+        for complaint in complaints:
+            log.warning("%s", complaint)
         seconds = time.perf_counter() - started
-        return Synced(seconds, full, changed, len(changes.ports), deleted, changes.complaints)
+        return Synced(seconds, full, changed, len(changes.ports), deleted, complaints)
+
+    def _newly_left_out(self) -> tuple[Complaint, ...]:
+        """What the mode did not leave out before."""
+        before, now = self._left_out, self._mode.left_out
+        self._left_out = frozenset(now)
+        return tuple(complaint for complaint in now if complaint not in before)
+
+    def close(self) -> None:
+        """Give up what the process holds; the rules stay."""
+        self._mode.close()
 
     def _note_health(self, changed: tuple[PortKey, ...], *, all_of_them: bool) -> None:
         """Count local endpoints again only where a Service with a health check is concerned, or any was."""
@@ -191,12 +203,13 @@ class Proxier:
         families = self.families_here()
         addresses, node = local_addresses(), self._tracker.node
         self._addresses = addresses
-        situation = Situation(self._config.on_node(node), node, families, addresses, self._endpoint_totals())
+        config = self._config.with_service_cidrs(self._tracker.service_cidrs)
+        situation = Situation(config.on_node(node), node, families, addresses, self._endpoint_totals())
         self._mode.start(situation, decide_all(self._tracker, self._config))
 
     def _addresses_differ(self) -> bool:
         """Whether the node has got or lost an address that node ports may answer on."""
-        chosen = self._config.nodeport_primary or self._config.nodeport_addresses
+        chosen = self._config.follows_node_addresses or self._config.nodeport_addresses
         return bool(chosen) and local_addresses() != self._addresses
 
     def _routes(self, keys: tuple[PortKey, ...]) -> dict[PortKey, Route | None]:

@@ -9,11 +9,9 @@ from functools import partial
 from netlab.agents.kube_proxy.modes import mode_of, others
 from netlab.agents.kube_proxy.modes.choice import MODES
 from netlab.errors import KernelError
-from netlab.kernel.nft_table import delete_table
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
 
-NFTABLES_TABLE = "kube-proxy"
 log = logging.getLogger(__name__)
 
 
@@ -21,19 +19,12 @@ def remove_other_modes(mode: ProxyMode) -> None:
     """Take away what kube-proxies of other modes than that have left here. What cannot be is said in the log."""
     for other in others(mode):
         _remove(other.name, partial(other.remove, tuple(Family)))
-    _remove(ProxyMode.NFTABLES, _remove_nftables)
 
 
 def remove_every_mode() -> None:
     """Take away what kube-proxies of any mode have left here. KernelError: something is still there."""
     for name in MODES:
         mode_of(name).remove(tuple(Family))
-    _remove_nftables()
-
-
-def _remove_nftables() -> bool:
-    deleted = [delete_table(family, NFTABLES_TABLE) for family in Family]
-    return any(deleted)
 
 
 def _remove(mode: ProxyMode, remove: Callable[[], bool]) -> None:

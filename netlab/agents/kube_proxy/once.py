@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 
 from netlab.agents.kube_proxy.core import Proxier
 from netlab.agents.kube_proxy.leftovers import remove_every_mode, remove_other_modes
+from netlab.errors import InvalidInput, Problem
 from netlab.kernel.rights import require_rights
+from netlab.model.modes import BY_PROCESS
 from netlab.model.objects import KubernetesObject
 from netlab.model.status import ComplaintRow, ProxyResult
 from netlab.proxy.complaints import Complaint
@@ -17,9 +20,18 @@ def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iter
     """Make this network namespace serve these objects and no others; other people's rules stay.
 
     `refused` are objects that could not be read. MissingCapability: no rights here, or no tables; then nothing was
-    changed. KernelError: the rules are not all in place.
+    changed. KernelError: the rules are not all in place. InvalidInput: a mode in which nobody would answer afterwards.
     """
-    proxier = Proxier(config)
+    if config.mode in BY_PROCESS:
+        message = f"mode {config.mode} cannot be put in place once: without the process nobody answers"
+        raise InvalidInput([Problem("argument", 0, 0, "", message)])
+    with closing(Proxier(config)) as proxier:
+        return _once(proxier, config, objects, refused)
+
+
+def _once(
+    proxier: Proxier, config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iterable[Complaint]
+) -> ProxyResult:
     for complaint in refused:
         proxier.refuse(complaint)
     for found in objects:

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 
 import aiohttp
 
 from netlab.agents.kube_proxy.agent import AgentOptions, KubeProxy
 from netlab.agents.kube_proxy.events import ComplaintEvents
+from netlab.agents.kube_proxy.incapable import say_incapable
 from netlab.agents.kube_proxy.once import once
 from netlab.agents.kube_proxy.server import StatusServer
 from netlab.agents.kube_proxy.sources import FixedObjects, ObjectSource
 from netlab.api.client import ApiClient
 from netlab.api.foreign import Malformed
 from netlab.api.journal import EventType
-from netlab.errors import ApiError, NetlabError
+from netlab.errors import ApiError, MissingCapability, NetlabError
 from netlab.model.access import ServerAccess
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
 from netlab.model.status import ProxyResult
-from netlab.model.topology import Topology, TopologySpec
+from netlab.model.topology import PodLink, Topology, TopologySpec
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 
@@ -100,7 +102,7 @@ async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, o
         spec = await _topology(client)
         while True:
             families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
-            work = _following(access, _config(spec, node), options, families)
+            work = _following_or_saying(access, _config(spec, node), options, families)
             spec = await _until_another_config(work, client, node, _config(spec, node))
             log.info("the topology says %s now", spec.proxy_mode(node))
 
@@ -113,6 +115,7 @@ def _config(spec: TopologySpec, node: str) -> ProxyConfig:
         cluster_cidrs=network.pod_cidrs,
         service_cidrs=network.service_cidrs,
         ipvs_scheduler=spec.proxy.ipvs.scheduler,
+        userspace_on_node_address=network.pod_link is PodLink.PTP,
     )
 
 
@@ -144,14 +147,30 @@ async def _another_config(client: ApiClient, node: str, config: ProxyConfig) -> 
 async def _following(
     access: ServerAccess, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
 ) -> None:
-    async with ApiClient(access) as client:
-        events = ComplaintEvents(client, config.node_name)
-        agent = KubeProxy(client, config, options, families=families, tell=events.tell)
-        sending = asyncio.create_task(events.run())
-        try:
-            await _work(agent, options)
-        finally:
-            sending.cancel()
+    async with ApiClient(access) as client, _told(client, config.node_name) as tell:
+        await _work(KubeProxy(client, config, options, families=families, tell=tell), options)
+
+
+async def _following_or_saying(
+    access: ServerAccess, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
+) -> None:
+    """In a lab, a mode that this machine cannot do is no reason to end: the topology may ask for another one."""
+    try:
+        await _following(access, config, options, families)
+    except MissingCapability as error:
+        async with ApiClient(access) as client, _told(client, config.node_name) as tell:
+            await say_incapable(config, error, options, tell=tell)
+
+
+@asynccontextmanager
+async def _told(client: ApiClient, node: str) -> AsyncIterator[Callable[[Complaint], None]]:
+    """What takes complaints, to be sent as Events meanwhile."""
+    events = ComplaintEvents(client, node)
+    sending = asyncio.create_task(events.run())
+    try:
+        yield events.tell
+    finally:
+        sending.cancel()
 
 
 async def _work(agent: KubeProxy, options: AgentOptions) -> None:

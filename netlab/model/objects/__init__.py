@@ -7,7 +7,7 @@ Source: the Kubernetes API reference, version 1.36.
 
 from __future__ import annotations
 
-from netlab.model.objects.cluster import Namespace, Node, NodeAddress, NodeSpec, NodeStatus
+from netlab.model.objects.cluster import Namespace, Node, NodeAddress, NodeSpec, NodeStatus, ServiceCIDR
 from netlab.model.objects.deployment import Deployment, DeploymentSpec, DeploymentStatus, LabelSelector, PodTemplate
 from netlab.model.objects.event import Event, EventSource
 from netlab.model.objects.meta import (
@@ -116,6 +116,7 @@ __all__ = [
     "PortReference",
     "Probe",
     "Service",
+    "ServiceCIDR",
     "ServicePort",
     "ServiceSpec",
     "ServiceStatus",

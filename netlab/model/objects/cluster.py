@@ -1,4 +1,4 @@
-"""Namespace and Node."""
+"""Namespace, Node and ServiceCIDR."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ class Node(KubernetesObject):
     kind: Literal["Node"] = "Node"
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
+
+
+class ServiceCIDRSpec(Part):
+    cidrs: tuple[str, ...] = ()
+
+
+class ServiceCIDR(KubernetesObject):
+    """A range that ClusterIPs are given out of. A lab's own API server has none: its topology says the ranges."""
+
+    PLURAL = "servicecidrs"
+    NAMESPACED = False
+    API_VERSION = "networking.k8s.io/v1"
+    api_version: Literal["networking.k8s.io/v1"] = "networking.k8s.io/v1"
+    kind: Literal["ServiceCIDR"] = "ServiceCIDR"
+    spec: ServiceCIDRSpec = ServiceCIDRSpec()

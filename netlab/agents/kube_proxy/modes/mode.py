@@ -73,8 +73,9 @@ class Mode(ABC):
     def take_in(self, changed: ChangedRoutes, endpoint_totals: Mapping[Family, int]) -> None:
         """Take in the Routes that changed without writing: `write` comes next."""
 
-    async def work(self) -> None:  # noqa: B027 (most modes do nothing by themselves)
-        """What the mode does by itself for as long as its kube-proxy works, beside following Routes."""
+    async def work(self) -> None:
+        """What the mode does beside rules, until it is cancelled; a mode that is all rules returns at once."""
+        return
 
     @abstractmethod
     def remove(self, families: tuple[Family, ...]) -> bool:
@@ -82,6 +83,9 @@ class Mode(ABC):
 
         KernelError: something is still there.
         """
+
+    def close(self) -> None:  # noqa: B027 - most modes hold nothing
+        """Give up what the process holds; the rules stay."""
 
     @abstractmethod
     def rule_counts(self) -> Mapping[tuple[Family, str], int]:

@@ -1,0 +1,42 @@
+"""The names that kube-proxy's nftables mode gives to chains, sets and maps.
+
+What Services share has a plain name. What belongs to one Service port has its name, after the first eight characters
+of a hash of that, by which the eye tells names apart that differ at their far end. nftables takes names of up to 255
+characters; those of Kubernetes are short enough.
+"""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from hashlib import sha256
+
+from netlab.proxy.ports import PortKey
+from netlab.proxy.slices import Endpoint
+
+TABLE = "kube-proxy"
+CLUSTER_IPS = "cluster-ips"
+NODEPORT_IPS = "nodeport-ips"
+HAIRPIN = "hairpin-connections"
+NO_ENDPOINT_SERVICES = "no-endpoint-services"
+NO_ENDPOINT_NODEPORTS = "no-endpoint-nodeports"
+FIREWALL_IPS = "firewall-ips"
+SERVICE_IPS = "service-ips"
+SERVICE_NODEPORTS = "service-nodeports"
+REJECT = "reject-chain"
+
+
+def port_name(key: PortKey) -> str:
+    """`PFISGYVC-default/web/tcp/http`: how the names of a Service port's chains go on."""
+    namespace, name = key.service
+    return _hashed(f"{namespace}/{name}/{key.protocol}/{key.port}")
+
+
+def endpoint_name(key: PortKey, endpoint: Endpoint) -> str:
+    """`T6OEKE6Q-default/web/tcp/http__10.244.1.5/8080`: the same for an endpoint. A name cannot hold a colon."""
+    namespace, name = key.service
+    address = str(endpoint.address).replace(":", ".")
+    return _hashed(f"{namespace}/{name}/{key.protocol}/{key.port}__{address}/{endpoint.port}")
+
+
+def _hashed(text: str) -> str:
+    return f"{b32encode(sha256(text.encode()).digest()[:5]).decode()}-{text}"

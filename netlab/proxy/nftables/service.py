@@ -1,0 +1,193 @@
+"""One Route as nftables: the chains of its own, and what it puts into the maps that Services share.
+
+    service-ips ───────> service-X or local-X ──> an endpoint: dnat
+    service-nodeports ─> external-X ──┘               (with affinity by a chain and a set an endpoint)
+    firewall-ips ──────> firewall-X: drop outsiders, before anything is translated
+    no-endpoint-...  ──> reject-chain, or drop
+
+kube-proxy picks the endpoint by an anonymous map for each Service, `dnat to numgen random mod 3 map {...}`, in which
+nearly all of its time is spent in the kernel. Here it is as many rules as there are endpoints, each chosen with the
+chance that leaves all alike: packets fare the same, and the kernel takes them a hundred times faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, collapse_addresses
+from typing import NamedTuple, cast
+
+from netlab.model.rules import Family, IPAddress
+from netlab.proxy.config import FromNetwork, LocalTraffic
+from netlab.proxy.decide import Fate, Route
+from netlab.proxy.nftables import names
+from netlab.proxy.nftables.values import WORDS, Chain, Element, Set, Words
+from netlab.proxy.slices import Endpoint
+
+
+class ServiceRules(NamedTuple):
+    """What one Service port needs."""
+
+    chains: tuple[Chain, ...] = ()
+    sets: tuple[Set, ...] = ()
+    elements: tuple[Element, ...] = ()
+
+
+NOTHING = ServiceRules()
+
+
+def spell_service(route: Route, *, mark: int) -> ServiceRules:
+    """Spell one Route; `mark` asks for masquerading."""
+    speller = _Speller(route, mark)
+    return ServiceRules(tuple(speller.chains()), tuple(speller.sets()), tuple(speller.elements()))
+
+
+def local_match(local: LocalTraffic, *, family: Family) -> str:
+    """What matches packets of the cluster's own Pods; `%s` stands for nothing, or for `!= `."""
+    if isinstance(local, FromNetwork):
+        return f"{WORDS[family].ip} saddr %s{local.network}"
+    return f'iifname %s"{local.name}{"*" if local.prefix else ""}"'
+
+
+def set_mark(mark: int) -> str:
+    """Ask for masquerading."""
+    return f"meta mark set meta mark | {mark:#010x}"
+
+
+class _Speller:
+    """The words that the rules of one Route share, and a method a chain."""
+
+    def __init__(self, route: Route, mark: int) -> None:
+        self.route = route
+        self.port = route.port
+        self.family: Family = route.key.family
+        self.words: Words = WORDS[self.family]
+        self.name = names.port_name(route.key)
+        self.set_mark = set_mark(mark)
+
+    # --- in shared sets and maps
+
+    def elements(self) -> Iterator[Element]:
+        route, port = self.route, self.port
+        yield Element(names.CLUSTER_IPS, str(port.cluster_ip))
+        for endpoint in route.reachable:
+            if endpoint.local:
+                yield self._hairpin(endpoint)
+        yield (
+            self._to_service(port.cluster_ip)
+            if self._leads_on(route.internal)
+            else self._blocked(port.cluster_ip, route.internal)
+        )
+        for address in (*port.external_ips, *port.load_balancer_ips):
+            yield from self._outside_address(address)
+        if route.allowed_sources is not None:
+            for address in port.load_balancer_ips:
+                yield Element(names.FIREWALL_IPS, self._key(address), f"goto firewall-{self.name}")
+        if port.node_port:
+            yield from self._node_port(port.node_port)
+
+    def _key(self, address: IPAddress) -> str:
+        return f"{address} . {self.route.key.protocol} . {self.port.port}"
+
+    def _hairpin(self, endpoint: Endpoint) -> Element:
+        key = f"{endpoint.address} . {endpoint.address} . {self.route.key.protocol} . {endpoint.port}"
+        return Element(names.HAIRPIN, key)
+
+    def _to_service(self, address: IPAddress) -> Element:
+        return Element(names.SERVICE_IPS, self._key(address), f"goto {self._policy_chain(self.route.internal)}")
+
+    def _blocked(self, address: IPAddress, fate: Fate) -> Element:
+        return Element(names.NO_ENDPOINT_SERVICES, self._key(address), _verdict(fate), str(self.route.key))
+
+    def _outside_address(self, address: IPAddress) -> Iterator[Element]:
+        """Under policy Local without an endpoint here, Pods and the node still go on; others meet the drop."""
+        if not self.route.refused:
+            yield Element(names.SERVICE_IPS, self._key(address), f"goto external-{self.name}")
+        if not self._leads_on(self.route.external):
+            yield self._blocked(address, self.route.external)
+
+    def _node_port(self, number: int) -> Iterator[Element]:
+        key = f"{self.route.key.protocol} . {number}"
+        if not self.route.refused:
+            yield Element(names.SERVICE_NODEPORTS, key, f"goto external-{self.name}")
+        if not self._leads_on(self.route.external):
+            yield Element(names.NO_ENDPOINT_NODEPORTS, key, _verdict(self.route.external), str(self.route.key))
+
+    @staticmethod
+    def _leads_on(fate: Fate) -> bool:
+        return fate is Fate.CLUSTER or fate is Fate.LOCAL
+
+    def _policy_chain(self, fate: Fate) -> str:
+        return f"service-{self.name}" if fate is Fate.CLUSTER else f"local-{self.name}"
+
+    # --- chains of its own
+
+    def chains(self) -> Iterator[Chain]:
+        route = self.route
+        if self.port.affinity_seconds is not None:
+            for endpoint in route.reachable:
+                yield Chain(self._endpoint_chain(endpoint), tuple(self._endpoint_rules(endpoint)))
+        if route.cluster:
+            yield Chain(f"service-{self.name}", tuple(self._policy_rules(route.cluster)))
+        if route.local:
+            yield Chain(f"local-{self.name}", tuple(self._policy_rules(route.local)))
+        if self.port.externally_accessible and not route.refused:
+            yield Chain(f"external-{self.name}", tuple(self._external_rules()))
+        if route.allowed_sources is not None:
+            yield Chain(f"firewall-{self.name}", tuple(self._firewall_rules()))
+
+    def sets(self) -> Iterator[Set]:
+        """With affinity, the clients that each endpoint remembers."""
+        seconds = self.port.affinity_seconds
+        if seconds is not None:
+            for endpoint in self.route.reachable:
+                yield Set(self._memory(endpoint), self.words.address, seconds=seconds)
+
+    def _endpoint_chain(self, endpoint: Endpoint) -> str:
+        return f"endpoint-{names.endpoint_name(self.route.key, endpoint)}"
+
+    def _memory(self, endpoint: Endpoint) -> str:
+        return f"affinity-{names.endpoint_name(self.route.key, endpoint)}"
+
+    def _policy_rules(self, endpoints: tuple[Endpoint, ...]) -> Iterator[str]:
+        if self.port.affinity_seconds is not None:
+            for endpoint in endpoints:
+                yield f"{self.words.ip} saddr @{self._memory(endpoint)} goto {self._endpoint_chain(endpoint)}"
+        for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints, strict=True):
+            chance = f"numgen random mod {left} 0 " if left > 1 else ""
+            if self.port.affinity_seconds is not None:
+                yield f"{chance}goto {self._endpoint_chain(endpoint)}"
+            else:
+                yield f"{chance}{self._translate(endpoint)}"
+
+    def _endpoint_rules(self, endpoint: Endpoint) -> Iterator[str]:
+        yield f"update @{self._memory(endpoint)} {{ {self.words.ip} saddr }}"
+        yield self._translate(endpoint)
+
+    def _translate(self, endpoint: Endpoint) -> str:
+        return f"meta l4proto {self.route.key.protocol} dnat to {endpoint.name}"
+
+    def _external_rules(self) -> Iterator[str]:
+        if not self.route.external_stays_on_node:
+            yield f'{self.set_mark} comment "masquerade"'
+        else:
+            yield from self._short_cuts()
+        if self._leads_on(self.route.external):
+            yield f"goto {self._policy_chain(self.route.external)}"
+
+    def _short_cuts(self) -> Iterator[str]:
+        """Pods and the node go to any endpoint, as if they had gone out to a load balancer and come back in."""
+        everywhere = f"goto service-{self.name}"
+        if self.route.local_traffic:
+            pods = local_match(self.route.local_traffic, family=self.family) % ""
+            yield f'{pods} {everywhere} comment "short-circuit pod traffic"'
+        yield f'fib saddr type local {self.set_mark} comment "masquerade local traffic"'
+        yield f'fib saddr type local {everywhere} comment "short-circuit local traffic"'
+
+    def _firewall_rules(self) -> Iterator[str]:
+        ranges = cast("Iterable[IPv4Network]", self.route.allowed_sources or ())  # or IPv6Network, never both
+        allowed = ", ".join(map(str, collapse_addresses(ranges)))  # nft takes none that overlap
+        yield f"{self.words.ip} saddr != {{ {allowed} }} drop"
+
+
+def _verdict(fate: Fate) -> str:
+    return f"goto {names.REJECT}" if fate is Fate.REFUSED else "drop"

@@ -1,0 +1,200 @@
+"""A whole table, and what must change in it when a Route does.
+
+Several Service ports may want the same element (a ClusterIP's, an endpoint's hairpin): it stays until the last of them
+has gone. If they disagree about its verdict, as two Services do that claim one external address and port, the first by
+name has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
+
+from netlab.model.rules import Family, IPAddress
+from netlab.proxy.collector import collector_resting
+from netlab.proxy.config import NodeFacts, ProxyConfig, nodeport_listeners
+from netlab.proxy.decide import Route
+from netlab.proxy.nftables.base import base_chains, base_elements, base_sets
+from netlab.proxy.nftables.service import NOTHING, ServiceRules, spell_service
+from netlab.proxy.nftables.values import Chain, Element, Set
+from netlab.proxy.ports import PortKey
+
+T = TypeVar("T", Chain, Set)
+Place = tuple[str, str]
+"""A set, and a key in it."""
+
+
+class Table(NamedTuple):
+    """All of ours in one family: the table `kube-proxy`, which is nobody else's."""
+
+    family: Family
+    sets: tuple[Set, ...]
+    chains: tuple[Chain, ...]
+    elements: tuple[Element, ...]
+
+    @property
+    def rule_count(self) -> int:
+        """How many rules there are."""
+        return sum(len(chain.rules) for chain in self.chains)
+
+
+class TablePatch(NamedTuple):
+    """The difference between two tables: what comes, what is filled anew, what goes."""
+
+    family: Family
+    sets: tuple[Set, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    """Made where missing, and filled anew."""
+    elements_gone: tuple[Element, ...] = ()
+    elements: tuple[Element, ...] = ()
+    chains_gone: tuple[str, ...] = ()
+    sets_gone: tuple[Set, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to do."""
+        return not any(self[1:])
+
+
+def spell(
+    routes: Iterable[Route],
+    *,
+    config: ProxyConfig,
+    node: NodeFacts,
+    family: Family,
+    local_addresses: tuple[IPAddress, ...] = (),
+) -> Table:
+    """The table of one family. See `Spelling` for the arguments."""
+    spelling = Spelling(config=config, node=node, family=family, local_addresses=local_addresses)
+    spelling.start({route.key: route for route in routes})
+    return spelling.table()
+
+
+class Spelling:
+    """The table of one family on one node, kept up to date Service port by Service port.
+
+    `local_addresses` are those that the machine has now: of them --nodeport-addresses chooses.
+    """
+
+    def __init__(
+        self, *, config: ProxyConfig, node: NodeFacts, family: Family, local_addresses: tuple[IPAddress, ...] = ()
+    ) -> None:
+        config = config.on_node(node)
+        self._family = family
+        self._mark = config.masquerade_mark
+        self._listeners = nodeport_listeners(config, local_addresses=local_addresses, family=family)
+        self._base = base_chains(config, node, family=family, listeners=self._listeners)
+        self._routes: dict[PortKey, Route] = {}
+        self._claims: dict[Place, dict[PortKey, Element]] = {}
+        self._rule_count = 0
+        self._fresh = True
+
+    @property
+    def listeners(self) -> tuple[IPAddress, ...] | None:
+        """The addresses on which node ports answer; None: on every local one."""
+        return self._listeners
+
+    @property
+    def rule_count(self) -> int:
+        """How many rules there are, after the last update."""
+        if self._fresh:
+            self._spell_all()
+        return self._rule_count
+
+    def start(self, routes: Mapping[PortKey, Route]) -> None:
+        """Forget everything and take in these Routes."""
+        self._routes = {key: route for key, route in routes.items() if key.family is self._family}
+        self._claims = {}
+        self._fresh = True
+
+    def table(self) -> Table:
+        """The table as it is after the last update, whole."""
+        with collector_resting():
+            services = self._spell_all()
+        return Table(
+            self._family,
+            (*base_sets(self._family), *(each for service in services for each in service.sets)),
+            (*self._base, *(chain for service in services for chain in service.chains)),
+            (*base_elements(self._listeners), *map(_winner, self._claims.values())),
+        )
+
+    def update(self, changed: Mapping[PortKey, Route | None]) -> TablePatch:
+        """Take in the Routes that changed (None: the port is gone); the least that must change in the table."""
+        if self._fresh:
+            self._spell_all()
+        differences = [
+            (key, self._spelled(self._routes.get(key)), self._spelled(route))
+            for key, route in changed.items()
+            if key.family is self._family
+        ]
+        for key, _, _ in differences:
+            self._routes.pop(key, None)
+            if (route := changed[key]) is not None:
+                self._routes[key] = route
+        self._rule_count += sum(_rules_of(new) - _rules_of(old) for _, old, new in differences)
+        gone, come = self._claim(differences)
+        return TablePatch(
+            self._family,
+            sets=tuple(each for _, old, new in differences for each in _beyond(new.sets, old.sets)),
+            chains=tuple(each for _, old, new in differences for each in _to_fill(old, new)),
+            elements_gone=gone,
+            elements=come,
+            chains_gone=tuple(each for _, old, new in differences for each in _names_gone(old.chains, new.chains)),
+            sets_gone=tuple(each for _, old, new in differences for each in _beyond(old.sets, new.sets)),
+        )
+
+    def _spell_all(self) -> list[ServiceRules]:
+        """Every Route's rules; on the way, who claims what."""
+        services = [self._spelled(route) for route in self._routes.values()]
+        if self._fresh:
+            self._fresh = False
+            for key, rules in zip(self._routes, services, strict=True):
+                for element in rules.elements:
+                    self._claims.setdefault(element[:2], {})[key] = element
+            self._rule_count = sum(len(chain.rules) for chain in self._base) + sum(map(_rules_of, services))
+        return services
+
+    def _spelled(self, route: Route | None) -> ServiceRules:
+        return NOTHING if route is None else spell_service(route, mark=self._mark)
+
+    def _claim(
+        self, differences: list[tuple[PortKey, ServiceRules, ServiceRules]]
+    ) -> tuple[tuple[Element, ...], tuple[Element, ...]]:
+        """Give up and take elements; which of the kernel's must go, and which must come."""
+        places = {each[:2] for _, old, new in differences for each in (*old.elements, *new.elements)}
+        before = {place: _winner(claims) for place in places if (claims := self._claims.get(place))}
+        for key, old, new in differences:
+            for element in old.elements:
+                self._claims[element[:2]].pop(key, None)
+            for element in new.elements:
+                self._claims.setdefault(element[:2], {})[key] = element
+        after = {place: _winner(claims) for place in places if (claims := self._claims.get(place))}
+        for place in places - after.keys():
+            del self._claims[place]
+        gone = tuple(each for place, each in before.items() if after.get(place) != each)
+        return gone, tuple(each for place, each in after.items() if before.get(place) != each)
+
+
+def _winner(claims: Mapping[PortKey, Element]) -> Element:
+    return claims[min(claims)] if len(claims) > 1 else next(iter(claims.values()))
+
+
+def _rules_of(rules: ServiceRules) -> int:
+    return sum(len(chain.rules) for chain in rules.chains)
+
+
+def _to_fill(old: ServiceRules, new: ServiceRules) -> Iterable[Chain]:
+    """The chains that are different; all, where a set that they name is made anew."""
+    kept = {each.name for each in old.sets} & {each.name for each in new.sets}
+    anew = any(each.name in kept for each in _beyond(new.sets, old.sets))
+    return new.chains if anew else _beyond(new.chains, old.chains)
+
+
+def _beyond(these: Iterable[T], those: Iterable[T]) -> Iterator[T]:
+    known = set(those)
+    return (each for each in these if each not in known)
+
+
+def _names_gone(old: Iterable[Chain], new: Iterable[Chain]) -> Iterator[str]:
+    kept = {chain.name for chain in new}
+    return (chain.name for chain in old if chain.name not in kept)

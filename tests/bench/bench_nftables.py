@@ -1,0 +1,126 @@
+"""How long a node's Service rules take in mode nftables, beside nft(8) alone in the same run; JSON out.
+
+    python tests/bench/bench_nftables.py [SERVICES ...]        1000, 5000 and 10000 where none is said; as root
+
+Services of two endpoints each. Milliseconds: `firstSync` from objects in memory to rules in the kernel, `oneEndpoint`
+from one EndpointSlice to rules in the kernel (medians of five and of twenty). Beside them, once, what `nft -f` takes
+for kube-proxy's own layout of the same Services, with an anonymous map for each (`kubeProxysLayout`), and, medians of
+twenty, for one element of a set among them (`oneElement`).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from bench_iptables import NODE, endpoints, in_a_child, service
+
+from netlab.agents.kube_proxy.core import Proxier
+from netlab.model.modes import ProxyMode
+from netlab.model.objects import KubernetesObject
+from netlab.model.rules import Family
+from netlab.proxy.config import ProxyConfig
+
+SIZES = (1000, 5000, 10000)
+ROUNDS, CHANGES = 5, 20
+CONFIG = ProxyConfig(node_name="node1", mode=ProxyMode.NFTABLES)
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - started)
+
+
+def nft(text: str) -> float:
+    return milliseconds(lambda: subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True))
+
+
+def fed(objects: list[KubernetesObject]) -> Proxier:
+    proxier = Proxier(CONFIG, families=(Family.IPV4,))
+    for each in objects:
+        proxier.put(each)
+    return proxier
+
+
+def first_sync(objects: list[KubernetesObject]) -> float:
+    """Into a namespace without rules."""
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    started = time.perf_counter()
+    with closing(fed(objects)) as proxier:
+        proxier.sync()
+        return 1000 * (time.perf_counter() - started)
+
+
+def one_endpoint(proxier: Proxier, number: int) -> float:
+    changed = endpoints(number, shift=1)
+    return milliseconds(lambda: (proxier.put(changed), proxier.sync()))
+
+
+def one_element() -> float:
+    """A ClusterIP into its set, and out again: half of both."""
+    words = "element ip kube-proxy cluster-ips { 192.0.2.1 }"
+    return (nft(f"add {words}\n") + nft(f"delete {words}\n")) / 2
+
+
+def kube_proxys_layout(count: int) -> str:
+    """The Services as kube-proxy lays them out, for nft -f."""
+    chains, elements, addresses = [], [], []
+    for number in range(count):
+        address = service(number).spec.cluster_ip
+        first, second = (each.addresses[0] for each in endpoints(number).endpoints)
+        chain = f"service-{number:08d}-default/svc-{number}/tcp/"
+        choice = f"0 : {first} . 8080, 1 : {second} . 8080"
+        chains.append(f"chain {chain} {{ meta l4proto tcp dnat ip to numgen random mod 2 map {{ {choice} }} ; }}")
+        elements.append(f"{address} . tcp . 80 : goto {chain}")
+        addresses.append(str(address))
+    maps = (
+        f"set cluster-ips {{ type ipv4_addr ; elements = {{ {', '.join(addresses)} }} ; }}",
+        "map service-ips { type ipv4_addr . inet_proto . inet_service : verdict ; "
+        f"elements = {{ {', '.join(elements)} }} ; }}",
+    )
+    hooks = (
+        "chain services { ip daddr . meta l4proto . th dport vmap @service-ips ; }",
+        "chain nat-prerouting { type nat hook prerouting priority dstnat ; jump services ; }",
+        "chain nat-output { type nat hook output priority -100 ; jump services ; }",
+    )
+    return "\n".join(("table ip kube-proxy {", *chains, *maps, *hooks, "}", ""))
+
+
+def measure(count: int) -> dict[str, object]:
+    objects: list[KubernetesObject] = [NODE, *(m for n in range(count) for m in (service(n), endpoints(n)))]
+    syncs = [first_sync(objects) for _ in range(ROUNDS)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with closing(fed(objects)) as proxier:
+        proxier.sync()
+        changes = [one_endpoint(proxier, n * count // CHANGES) for n in range(CHANGES)]
+    element = statistics.median(one_element() for _ in range(CHANGES))
+    subprocess.run(["nft", "delete", "table", "ip", "kube-proxy"], check=True)
+    theirs = nft(kube_proxys_layout(count))
+    first, one = statistics.median(syncs), statistics.median(changes)
+    return {
+        "services": count,
+        "firstSync": round(first, 1),
+        "kubeProxysLayout": round(theirs, 1),
+        "timesFaster": round(theirs / first, 1),
+        "oneEndpoint": round(one, 1),
+        "oneElement": round(element, 1),
+        "ratio": round(one / element, 2),
+        "peakMegabytes": round(peak, 1),
+    }
+
+
+def main() -> None:
+    sizes = [int(argument) for argument in sys.argv[1:]] or SIZES
+    results = [in_a_child(n, measure) for n in sizes]
+    print(json.dumps({"benchmark": "nftables", "unit": "milliseconds", "results": results}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

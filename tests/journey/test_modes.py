@@ -1,0 +1,115 @@
+"""Proxy modes: every topology in each, nodes of different modes side by side, and changing it while packets flow."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from netlab_command import PREFIX, TOPOLOGIES, Caller, Lab, topology
+
+from netlab.model.modes import ProxyMode
+
+FILES = sorted(path.stem for path in TOPOLOGIES.glob("*.yaml") if "\n  proxy:" not in path.read_text())
+"""Those that are not about a mode of their own."""
+MIXED = f"{PREFIX}-mixed"
+DIFFERENT = {
+    "no-endpoints": {
+        "pod/client -> service/sleepy:81 is unreachable": "3 flows: 3 refused; every flow should be unreachable",
+        "pod/client -> 10.96.200.200:80 is unreachable": "3 flows: 3 dropped; every flow should be unreachable",
+    }
+}
+"""What mode nftables does otherwise: it refuses ports that a ClusterIP does not have, and drops what nobody has."""
+KEEPS_ASKING = """
+import http.client, sys
+connection = http.client.HTTPConnection("10.96.0.80", 80, timeout=10)
+for _ in sys.stdin:
+    connection.request("GET", "/hostname")
+    print(connection.getresponse().read().decode().strip(), flush=True)
+"""
+
+
+def in_mode(text: str, mode: ProxyMode) -> str:
+    """The topology's text with that proxy mode; it must not name one itself."""
+    assert "proxy:" not in text
+    return text.replace("\nspec:\n", f"\nspec:\n  proxy: {{mode: {mode}}}\n", 1)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("file", FILES)
+def test_a_topology_holds_what_it_says_in_mode_nftables_too(root: Caller, file: str) -> None:
+    name = f"{PREFIX}-{file}"
+    with root.lab(name, in_mode(topology(file, name=name), ProxyMode.NFTABLES)) as lab:
+        assert dict(lab.failures()) == DIFFERENT.get(file, {})
+        assert {node["proxyMode"] for node in lab.json("status")["nodes"]} == {"nftables"}
+
+
+@pytest.fixture(scope="module")
+def mixed(root: Caller) -> Iterator[Lab]:
+    """Two nodes: the first in mode nftables."""
+    text = topology("two-nodes", name=MIXED)
+    assert "- {name: node1" in text or "[{name: node1}" in text
+    with root.lab(MIXED, text.replace("{name: node1", "{proxyMode: nftables, name: node1", 1)) as lab:
+        yield lab
+
+
+def held(lab: Lab, node: str) -> dict[str, bool]:
+    """Which modes' rules a node has."""
+    tables = lab.ok("exec", f"node/{node}", "--", "nft", "list", "tables")
+    chains = lab.ok("exec", f"node/{node}", "--", "iptables-save")
+    return {"nftables": "kube-proxy" in tables, "iptables": "KUBE-SVC-" in chains}
+
+
+ONLY = {mode: {each: each == mode for each in ("nftables", "iptables")} for mode in ("nftables", "iptables")}
+
+
+@pytest.mark.root
+def test_nodes_of_different_modes_serve_the_same_services(mixed: Lab) -> None:
+    assert mixed.failures() == []
+    assert [node["proxyMode"] for node in mixed.json("status")["nodes"]] == ["nftables", "iptables"]
+    assert (held(mixed, "node1"), held(mixed, "node2")) == (ONLY["nftables"], ONLY["iptables"])
+
+
+@pytest.mark.root
+def test_a_connection_goes_on_while_the_mode_changes(mixed: Lab) -> None:
+    """Through one node in either mode: what conntrack knows is translated as before."""
+    client = ["exec", "-l", mixed.name, "pod/shell", "--", "python3", "-c", KEEPS_ASKING]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with mixed.caller.start(*client, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        pods = []
+        for mode in ("iptables", "nftables", "iptables", "nftables"):
+            mixed.ok("set-mode", mode, "--on", "node1")
+            process.stdin.write("ask\n")
+            process.stdin.flush()
+            pods.append(process.stdout.readline())
+        process.stdin.close()
+        assert process.wait(10) == 0
+    assert pods[0].startswith("web-")
+    assert pods == [pods[0]] * 4
+
+
+@pytest.mark.root
+def test_the_mode_changes_by_command_and_the_rules_of_the_other_one_go(mixed: Lab) -> None:
+    mixed.ok("set-mode", "iptables", "--on", "node1")
+    assert held(mixed, "node1") == ONLY["iptables"]
+    assert mixed.failures() == []
+
+    mixed.ok("set-mode", "nftables")
+    assert (held(mixed, "node1"), held(mixed, "node2")) == (ONLY["nftables"], ONLY["nftables"])
+    assert mixed.failures() == []
+
+
+@pytest.mark.root
+def test_up_brings_the_mode_of_the_file_back(mixed: Lab) -> None:
+    mixed.ok("set-mode", "nftables")
+    mixed.up()
+    assert (held(mixed, "node1"), held(mixed, "node2")) == (ONLY["nftables"], ONLY["iptables"])
+
+
+@pytest.mark.root
+def test_a_mode_or_a_node_that_there_is_none_of_changes_nothing(mixed: Lab) -> None:
+    assert mixed.run("set-mode", "ebpf").status == 2
+    assert mixed.run("set-mode", "iptables", "--on", "node9").status == 4
+    assert (held(mixed, "node1"), held(mixed, "node2")) == (ONLY["nftables"], ONLY["iptables"])
