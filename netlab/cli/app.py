@@ -23,7 +23,12 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     "Its proxies": {"set-mode": modes.set_mode},
     "Its faults": {"break": faults.break_, "heal": faults.heal},
     "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},
-    "This machine": {"doctor": machine.doctor, "version": machine.version, "completion": machine.completion},
+    "This machine": {
+        "doctor": machine.doctor,
+        "modes": modes.modes,
+        "version": machine.version,
+        "completion": machine.completion,
+    },
 }
 GO_FLAGS = {"proxy", "render"}
 """Commands whose flags are kube-proxy's."""

@@ -21,6 +21,7 @@ from netlab.plan.diff import diff
 from netlab.plan.steps import AddLink, AddNamespace, SetSysctl, SetTable, Step
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
+from netlab.proxy.lab_config import lab_config
 from netlab.proxy.node_text import NFT, RESTORE, node_text
 from netlab.proxy.save_text import save_text
 
@@ -102,35 +103,32 @@ def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str, addresses: tuple[I
         tracker.put(each)
     tracker.collect()
     spec = snapshot.topology.spec
-    network = spec.network
-    mode, cidrs = spec.proxy_mode(name), (network.pod_cidrs, network.service_cidrs)
-    if mode in BY_PROCESS:
-        yield _unknown_rules(name, namespace, mode)
+    config = lab_config(spec, name)
+    families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
+    for line in _proxy_commands(tracker, config, families, namespace=namespace, addresses=addresses):
+        yield Entry(f"kube-proxy's rules on {name}", namespace, line)
+
+
+def _proxy_commands(
+    known: ChangeTracker,
+    config: ProxyConfig,
+    families: tuple[Family, ...],
+    *,
+    namespace: str,
+    addresses: tuple[IPAddress, ...],
+) -> Iterator[str]:
+    if config.mode in BY_PROCESS:
+        # What the rules are is not known before the process runs.
+        why = "they name the ports that this node's kube-proxy listens on, and it chooses them as it starts"
+        yield f"# mode {config.mode}: {why}"
         return
-    config = ProxyConfig(
-        node_name=name,
-        mode=mode,
-        cluster_cidrs=cidrs[0],
-        service_cidrs=cidrs[1],
-        ipvs_scheduler=spec.proxy.ipvs.scheduler,
-    )
-    chapter = f"kube-proxy's rules on {name}"
-    if mode is ProxyMode.IPVS:
-        yield from (Entry(chapter, namespace, line) for line in blueprint_ipvs.preparation(namespace))
-    for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
-        for tool, text in node_text(tracker, config, family=family, local_addresses=addresses):
-            yield Entry(chapter, namespace, _load(namespace, tool, text))
-    if mode is ProxyMode.IPVS:
-        services = {address for port in tracker.ports.values() for address in port.addresses} - {*addresses}
-        yield from (Entry(chapter, namespace, line) for line in blueprint_ipvs.addresses(namespace, services))
-
-
-def _unknown_rules(node: str, namespace: str, mode: ProxyMode) -> Entry:
-    """A comment for the shell: what the rules are is not known before the process runs."""
-    text = (
-        f"# mode {mode}: they name the ports that this node's kube-proxy listens on, and it chooses them as it starts"
-    )
-    return Entry(f"kube-proxy's rules on {node}", namespace, text)
+    ipvs = config.mode is ProxyMode.IPVS
+    yield from blueprint_ipvs.preparation(namespace) if ipvs else ()
+    for family in families:
+        for tool, text in node_text(known, config, family=family, local_addresses=addresses):
+            yield _load(namespace, tool, text)
+        if ipvs:
+            yield from blueprint_ipvs.binding(namespace, known, config, family=family, addresses=addresses)
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:

@@ -30,6 +30,7 @@ APPARMOR = (
     "run netlab as root; on Ubuntu 24.04 or later AppArmor restricts user namespaces: "
     "sysctl kernel.apparmor_restrict_unprivileged_userns=0"
 )
+PRIVILEGED = "run netlab with CAP_SYS_ADMIN (a container needs --privileged)"
 
 
 def isolate(keep: Path) -> None:
@@ -50,13 +51,25 @@ def isolate(keep: Path) -> None:
         raise MissingCapability(f"user namespaces ({error})", APPARMOR) from error
 
 
+def isolate_with_own_run(keep: Path) -> None:
+    """As `isolate`, for what nobody else shall see: root too has a private /run, so that names in it are not shared."""
+    is_root = os.geteuid() == 0
+    isolate(keep)
+    if is_root:
+        try:
+            unshare(CLONE_NEWNS)
+            _make_run_private(keep)
+        except OSError as error:
+            raise MissingCapability(f"mount namespaces ({error})", PRIVILEGED) from error
+
+
 def _leave_as_root() -> None:
     try:
         unshare(CLONE_NEWNET | CLONE_NEWPID)
     except OSError as error:
         raise MissingCapability(
             f"network and PID namespaces ({error.strerror})",
-            "run netlab with CAP_SYS_ADMIN (a container needs --privileged)",
+            PRIVILEGED,
         ) from error
 
 

@@ -29,7 +29,7 @@ DOCUMENTS = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 TOPOLOGIES = sorted((ROOT / "topologies").glob("*.yaml"))
 SHOWN_LABS = ("two-nodes", "nodeport", "no-endpoints", "three-nodes-vxlan", "load-balancer", "ipvs")
 FOLDERS = ("netlab", "docs", "tests", "topologies", "scripts", "requirements", ".github", ".ci")
-STANDS_FOR = {"N": "3", "COMMAND": "up"}
+STANDS_FOR = {"N": "3", "COMMAND": "up", "MODE": "nftables"}
 """Placeholders that no parser takes, and what is tried in their place."""
 PROXY_PORT = re.compile(r"(?<=--to-ports )\d+|(?<=--to-destination 172\.18\.0\.2:)\d+")
 """A port that a kube-proxy in mode userspace has chosen: another one in each run."""
