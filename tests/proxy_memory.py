@@ -92,6 +92,16 @@ class AffinitySets:
                     yield family, name
 
 
+class NobodyCanWrite:
+    """Of mode ipvs: the kernel remembers clients by itself."""
+
+    def is_kept(self) -> bool:
+        return False
+
+    def only(self, flow: Flow, last: Last | None) -> None:
+        raise AssertionError(f"nothing is kept that could be told of {flow}, {last}")
+
+
 MEMORIES: dict[ProxyMode, type[ClientMemory]] = {
     ProxyMode.IPTABLES: RecentLists,
     ProxyMode.NFTABLES: AffinitySets,
