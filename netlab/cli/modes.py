@@ -62,8 +62,7 @@ def modes(
 
 
 def _counts(text: str) -> list[int]:
-    from netlab.lab.measure import FEWEST_SERVICES
-    from netlab.proxy.sample import MOST_SERVICES
+    from netlab.proxy.sample import FEWEST_SERVICES, MOST_SERVICES
 
     words = [word.strip() for word in text.split(",")]
     counts = [int(word) for word in words if word.isdecimal()]

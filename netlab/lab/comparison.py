@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import TypeAdapter
 
 from netlab.agents.kube_proxy.modes.choice import MODES
 from netlab.errors import KernelError, MissingCapability
-from netlab.lab.measure import EFFORT, Effort, Progress, measure
+from netlab.lab.measuring import EFFORT, Effort, measure
 from netlab.lab.throwaway import in_throwaway_namespaces
 from netlab.model.comparison import Measurement, ModeComparison, ModeRow
 from netlab.model.modes import ProxyMode
@@ -34,7 +34,9 @@ def compare() -> ModeComparison:
         return _comparison(tuple(_row(mode, error) for mode in ProxyMode))
 
 
-def compare_measured(services: Sequence[int], *, effort: Effort = EFFORT, progress: Progress) -> ModeComparison:
+def compare_measured(
+    services: Sequence[int], *, effort: Effort = EFFORT, progress: Callable[[str], None]
+) -> ModeComparison:
     """The same, and each mode that works here measured among so many Services.
 
     MissingCapability: this user gets no namespaces to measure in.
@@ -52,7 +54,7 @@ def _tried() -> bytes:
     return _rows.dump_json(tuple(map(_try, ProxyMode)))
 
 
-def _measured(services: Sequence[int], effort: Effort, progress: Progress) -> bytes:
+def _measured(services: Sequence[int], effort: Effort, progress: Callable[[str], None]) -> bytes:
     rows = tuple(map(_try, ProxyMode))
     usable = [row.mode for row in rows if row.usable]
     found: dict[ProxyMode, list[Measurement]] = {mode: [] for mode in ProxyMode}

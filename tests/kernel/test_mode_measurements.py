@@ -9,7 +9,7 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.lab.comparison import compare, compare_measured
-from netlab.lab.measure import Effort
+from netlab.lab.measuring import Effort
 from netlab.lab.throwaway import in_throwaway_namespaces
 from netlab.model.comparison import Measurement, ModeComparison, ModeRow
 from netlab.model.modes import ProxyMode

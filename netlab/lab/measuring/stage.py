@@ -11,6 +11,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, ip_interface, ip_network
 
 from netlab.model.state import Address, Link, Loopback, NamespaceState, Route, Sysctl, Veth
+from netlab.plan.stations import mac_address
 from netlab.plan.sysctls import FORWARDING
 
 CLIENT, NODE, BARE, SERVER = (f"netlab-modes.{name}" for name in ("client", "node", "bare", "server"))
@@ -71,6 +72,4 @@ def _label(namespace: str) -> str:
 
 
 def _cable(name: str, namespace: str, far: str, peer: str) -> Link:
-    at = sorted((CLIENT, NODE, BARE, SERVER)).index(namespace)
-    to = sorted((CLIENT, NODE, BARE, SERVER)).index(far)
-    return Veth(name=name, mac=f"02:00:00:00:0{at}:0{to}", peer_namespace=far, peer=peer)
+    return Veth(name=name, mac=mac_address(namespace, name), peer_namespace=far, peer=peer)
