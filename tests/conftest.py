@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +13,9 @@ from typing import TypeVar
 import leaks
 import pytest
 from hypothesis import settings
+
+from netlab.errors import MissingCapability
+from netlab.kernel.modules import load_bridge_netfilter
 
 HERE = Path(__file__).parent
 TOUCH_THE_KERNEL = (HERE / "kernel", HERE / "journey")
@@ -54,6 +59,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if missing and item.get_closest_marker("root"):
             item.add_marker(pytest.mark.skip(reason=missing))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Load what the first lab of a machine loads; tests of one part write settings that come with these modules."""
+    if missing_capability() or not any(item.get_closest_marker("root") for item in session.items):
+        return
+    with contextlib.suppress(MissingCapability):
+        load_bridge_netfilter()
+    with contextlib.suppress(FileNotFoundError):
+        environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+        subprocess.run(["modprobe", "-q", "nf_conntrack"], check=False, capture_output=True, env=environment)
 
 
 @pytest.hookimpl(wrapper=True)
