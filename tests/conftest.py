@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +14,10 @@ import leaks
 import pytest
 from hypothesis import settings
 
-from netlab.errors import NetlabError
+from netlab.errors import MissingCapability, NetlabError
 from netlab.kernel.ipsets import require_sets
 from netlab.kernel.ipvs import require_ipvs
+from netlab.kernel.modules import load_bridge_netfilter
 from netlab.model.ipvs import SetKind
 from netlab.model.rules import Family
 
@@ -74,6 +77,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if of_ipvs and not missing and (lacking := missing_for_ipvs()):
         for item in of_ipvs:
             item.add_marker(pytest.mark.skip(reason=lacking))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Load what the first lab of a machine loads; tests of one part write settings that come with these modules."""
+    if missing_capability() or not any(item.get_closest_marker("root") for item in session.items):
+        return
+    with contextlib.suppress(MissingCapability):
+        load_bridge_netfilter()
+    with contextlib.suppress(FileNotFoundError):
+        environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+        subprocess.run(["modprobe", "-q", "nf_conntrack"], check=False, capture_output=True, env=environment)
 
 
 @pytest.hookimpl(wrapper=True)
