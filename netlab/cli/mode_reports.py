@@ -22,8 +22,6 @@ def mode_comparison(found: ModeComparison) -> str:
 
 
 def _cost(row: ModeRow) -> str:
-    if row.cost is None:
-        return "not counted"
     entries = f", {row.cost.entries:g} entries" if row.cost.entries else ""
     return f"{row.cost.rules:g} rules{entries}"
 

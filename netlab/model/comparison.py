@@ -64,7 +64,7 @@ class ModeRow(Row):
     usable: bool
     missing: str = ""
     remedy: str = ""
-    cost: Cost | None = None
+    cost: Cost
     behaviour: Behaviour
     measurements: tuple[Measurement, ...] = ()
 
