@@ -12,6 +12,12 @@ import leaks
 import pytest
 from hypothesis import settings
 
+from netlab.errors import NetlabError
+from netlab.kernel.ipsets import require_sets
+from netlab.kernel.ipvs import require_ipvs
+from netlab.model.ipvs import SetKind
+from netlab.model.rules import Family
+
 HERE = Path(__file__).parent
 TOUCH_THE_KERNEL = (HERE / "kernel", HERE / "journey")
 NEEDED = {12: "CAP_NET_ADMIN", 21: "CAP_SYS_ADMIN"}
@@ -49,11 +55,25 @@ def missing_capability() -> str | None:
     return f"needs {' and '.join(missing)}: run scripts/test as root or with user namespaces" if missing else None
 
 
+def missing_for_ipvs() -> str | None:
+    """What this kernel lacks for mode ipvs, or None. Asking changes nothing."""
+    try:
+        require_ipvs()
+        require_sets(SetKind, Family.IPV4)
+    except NetlabError as error:
+        return str(error)
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = missing_capability()
     for item in items:
         if missing and item.get_closest_marker("root"):
             item.add_marker(pytest.mark.skip(reason=missing))
+    of_ipvs = [item for item in items if item.get_closest_marker("ipvs")]
+    if of_ipvs and not missing and (lacking := missing_for_ipvs()):
+        for item in of_ipvs:
+            item.add_marker(pytest.mark.skip(reason=lacking))
 
 
 @pytest.hookimpl(wrapper=True)

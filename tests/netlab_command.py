@@ -23,10 +23,17 @@ NETLAB = str(Path(sys.executable).with_name("netlab"))
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PREFIX = f"nljny{os.getpid()}"
 """What the names of this run's labs start with: another run on the same machine has others."""
+NOBODY = 65534
 SYNC_PERIOD = 30.0
 """Seconds after which a kube-proxy looks at everything anyway (its --iptables-sync-period)."""
 BY_WATCH = SYNC_PERIOD / 3
 """Seconds: what has come about by then was not found by looking."""
+
+
+def can_become_another_user() -> bool:
+    """In a user namespace that maps one user id alone there is nobody else."""
+    mapped = sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    return os.geteuid() == 0 and mapped > NOBODY
 
 
 @dataclass(frozen=True, slots=True)

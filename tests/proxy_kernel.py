@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from itertools import count
 from math import ceil, log
 
-from proxy_memory import MEMORIES
+from proxy_memory import MEMORIES, NobodyCanWrite
 from proxy_objects import MACHINE_ADDRESSES
 from proxy_stage import NODE, Sighting, Stage
 from proxy_tables import Probe, Scene
@@ -61,10 +61,11 @@ class Client:
 class KernelNode:
     """node1 of the stage, with a kube-proxy that follows from scene to scene, or starts anew where its flags change."""
 
-    def __init__(self, stage: Stage, mode: ProxyMode = ProxyMode.IPTABLES) -> None:
+    def __init__(self, stage: Stage, mode: ProxyMode | None = None) -> None:
+        """Without a mode every scene is in that of its own flags."""
         self._stage = stage
         self._mode = mode
-        self._memory = MEMORIES[mode]()
+        self._memory = MEMORIES[mode]() if mode else NobodyCanWrite()
         self._ports = count(FIRST_PORT)
         self._config: ProxyConfig | None = None
         self._proxier: Proxier | None = None
@@ -111,7 +112,7 @@ class KernelNode:
         liberal = str(int(scene.config.conntrack_tcp_liberal))
         sysctls.write(Sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", liberal), where=NODE)
         self.close()
-        self._proxier = Proxier(replace(scene.config, mode=self._mode))
+        self._proxier = Proxier(replace(scene.config, mode=self._mode or scene.config.mode))
         self._proxier.prepare()
 
     def _follow(self, objects: dict[tuple[str, str], KubernetesObject]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
+import pytest
 from proxy_tables import Last
 from proxy_tables.case import AFFINITY_SECONDS
 from proxy_wire import Flow
@@ -39,13 +41,18 @@ class ClientMemory(Protocol):
 
 
 class RecentLists:
-    """Of mode iptables: the lists of the match `recent`."""
+    """Of mode iptables: the lists of the match `recent`.
+
+    They belong to the machine's user ip_list_uid (xt_recent's parameter) in every namespace, whoever owns that.
+    """
 
     def is_kept(self) -> bool:
         return any(self._lists())
 
     def only(self, flow: Flow, last: Last | None) -> None:
         for known in self._lists():
+            if not os.access(known, os.W_OK):
+                pytest.skip("needs the machine's root: xt_recent's lists of clients belong to it")
             known.write_text("/")
         if last and last.seconds_ago < AFFINITY_SECONDS:
             known = RECENT / endpoint_chain("default/web", flow.protocol, last.endpoint)
@@ -83,6 +90,16 @@ class AffinitySets:
                 name = found[SET_NAME].rstrip(b"\0").decode()
                 if found[SET_TABLE].rstrip(b"\0").decode() == TABLE and name.startswith("affinity-"):
                     yield family, name
+
+
+class NobodyCanWrite:
+    """Of mode ipvs: the kernel remembers clients by itself."""
+
+    def is_kept(self) -> bool:
+        return False
+
+    def only(self, flow: Flow, last: Last | None) -> None:
+        raise AssertionError(f"nothing is kept that could be told of {flow}, {last}")
 
 
 MEMORIES: dict[ProxyMode, type[ClientMemory]] = {

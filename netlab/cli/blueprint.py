@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlab.api.simulate import Snapshot, simulate
+from netlab.cli import blueprint_ipvs
 from netlab.cli.mistakes import wrong
 from netlab.dns.addon import with_cluster_dns
 from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
-from netlab.model.rules import Family, Table
+from netlab.model.rules import Family, IPAddress, Table
 from netlab.model.state import LabState
 from netlab.model.topology import LabFile
 from netlab.plan.commands import command
@@ -20,16 +21,12 @@ from netlab.plan.diff import diff
 from netlab.plan.steps import AddLink, AddNamespace, SetSysctl, SetTable, Step
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.rules_text import rules_text
+from netlab.proxy.lab_config import lab_config
+from netlab.proxy.node_text import NFT, RESTORE, node_text
 from netlab.proxy.save_text import save_text
 
-TAKEN = {
-    (ProxyMode.IPTABLES, Family.IPV4): "iptables-restore --noflush",
-    (ProxyMode.IPTABLES, Family.IPV6): "ip6tables-restore --noflush",
-    (ProxyMode.NFTABLES, Family.IPV4): "nft -f -",
-    (ProxyMode.NFTABLES, Family.IPV6): "nft -f -",
-}
-"""The command that takes a node's rules."""
+BESIDE_WHAT_IS_THERE = {tool: f"{tool} --noflush" for tool in RESTORE.values()}
+"""The command as a learner pastes it: other people's rules stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,12 @@ def draw(file: LabFile, *, node: str | None) -> Blueprint:
     state = lab_state(snapshot.topology, snapshot.nodes, snapshot.pods, lab)
     concerned = _namespaces(state, node)
     steps = [_entry(step) for step in diff((), state.namespaces)]
-    rules = [entry for each in snapshot.nodes for entry in _proxy_rules(snapshot, each, lab=lab)]
+    addresses = {each.name: tuple(a.interface.ip for a in each.namespace.addresses) for each in state.nodes}
+    rules = [
+        entry
+        for each in snapshot.nodes
+        for entry in _proxy_rules(snapshot, each, lab=lab, addresses=addresses[each.metadata.name])
+    ]
     return Blueprint(lab, tuple(entry for entry in (*steps, *rules) if entry.namespace in concerned))
 
 
@@ -92,7 +94,7 @@ def _entry(step: Step) -> Entry:
     return Entry(f"inside {step.namespace}", step.namespace, command(step))
 
 
-def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]:
+def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str, addresses: tuple[IPAddress, ...]) -> Iterator[Entry]:
     """What kube-proxy writes on that node once it has seen every Service and EndpointSlice."""
     name = node.metadata.name
     namespace = network_namespace(lab, Place(PlaceKind.NODE, name))
@@ -101,28 +103,38 @@ def _proxy_rules(snapshot: Snapshot, node: Node, *, lab: str) -> Iterator[Entry]
         tracker.put(each)
     tracker.collect()
     spec = snapshot.topology.spec
-    network = spec.network
-    mode, cidrs = spec.proxy_mode(name), (network.pod_cidrs, network.service_cidrs)
-    if mode in BY_PROCESS:
-        yield _unknown_rules(name, namespace, mode)
+    config = lab_config(spec, name)
+    families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
+    for line in _proxy_commands(tracker, config, families, namespace=namespace, addresses=addresses):
+        yield Entry(f"kube-proxy's rules on {name}", namespace, line)
+
+
+def _proxy_commands(
+    known: ChangeTracker,
+    config: ProxyConfig,
+    families: tuple[Family, ...],
+    *,
+    namespace: str,
+    addresses: tuple[IPAddress, ...],
+) -> Iterator[str]:
+    if config.mode in BY_PROCESS:
+        # What the rules are is not known before the process runs.
+        why = "they name the ports that this node's kube-proxy listens on, and it chooses them as it starts"
+        yield f"# mode {config.mode}: {why}"
         return
-    config = ProxyConfig(node_name=name, mode=mode, cluster_cidrs=cidrs[0], service_cidrs=cidrs[1])
-    for family in sorted({Family(f"IPv{cidr.version}") for cidr in network.service_cidrs}):
-        text = rules_text(tracker, config, family=family, local_addresses=tracker.node.addresses)
-        yield Entry(f"kube-proxy's rules on {name}", namespace, _load(namespace, TAKEN[mode, family], text))
-
-
-def _unknown_rules(node: str, namespace: str, mode: ProxyMode) -> Entry:
-    """A comment for the shell: what the rules are is not known before the process runs."""
-    text = (
-        f"# mode {mode}: they name the ports that this node's kube-proxy listens on, and it chooses them as it starts"
-    )
-    return Entry(f"kube-proxy's rules on {node}", namespace, text)
+    ipvs = config.mode is ProxyMode.IPVS
+    yield from blueprint_ipvs.preparation(namespace) if ipvs else ()
+    for family in families:
+        for tool, text in node_text(known, config, family=family, local_addresses=addresses):
+            yield _load(namespace, tool, text)
+        if ipvs:
+            yield from blueprint_ipvs.binding(namespace, known, config, family=family, addresses=addresses)
 
 
 def _restore(namespace: str, family: Family, tables: tuple[Table, ...]) -> str:
-    return _load(namespace, TAKEN[ProxyMode.IPTABLES, family], save_text(tables))
+    return _load(namespace, RESTORE[family], save_text(tables))
 
 
-def _load(namespace: str, program: str, text: str) -> str:
-    return f"ip netns exec {namespace} {program} <<'END'\n{text}END"
+def _load(namespace: str, tool: str, text: str) -> str:
+    command = {NFT: f"{NFT} -"}.get(tool) or BESIDE_WHAT_IS_THERE.get(tool, tool)
+    return f"ip netns exec {namespace} {command} <<'END'\n{text}END"

@@ -54,6 +54,7 @@ def proxy(
     iptables_masquerade_bit: flags.MasqueradeBit = 14,
     nodeport_addresses: flags.NodeportAddresses = "",
     iptables_localhost_nodeports: flags.LocalhostNodeports = "true",
+    ipvs_scheduler: flags.IpvsScheduler = "",
     iptables_sync_period: Annotated[
         str, typer.Option("--iptables-sync-period", metavar="DURATION", help="Compare all rules this often.")
     ] = "30s",
@@ -84,6 +85,7 @@ def proxy(
         masquerade_bit=iptables_masquerade_bit,
         nodeport_addresses=nodeport_addresses,
         localhost_nodeports=iptables_localhost_nodeports,
+        ipvs_scheduler=ipvs_scheduler,
     )
     _log_to_standard_error()
     if flags.boolean("--cleanup", cleanup):

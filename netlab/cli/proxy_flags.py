@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperCommand
 
 from netlab.cli.mistakes import wrong
-from netlab.errors import MissingCapability
-from netlab.model.modes import BY_PROCESS, MODES_THERE, ProxyMode
+from netlab.model.ipvs import Scheduler
+from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.rules import IPNetwork
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
 
@@ -38,7 +38,7 @@ Node = Annotated[
     str | None,
     typer.Option("--node", "--hostname-override", metavar="NAME", help="The Node whose rules these are."),
 ]
-Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, or userspace.")]
+Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, nftables, ipvs or userspace.")]
 ClusterCidr = Annotated[
     str | None, typer.Option("--cluster-cidr", metavar="CIDRS", help="The Pods' range: one, or one a family.")
 ]
@@ -60,6 +60,9 @@ MasqueradeBit = Annotated[
 NodeportAddresses = Annotated[
     str, typer.Option("--nodeport-addresses", metavar="CIDRS", help="Where node ports answer; or primary.")
 ]
+IpvsScheduler = Annotated[
+    str, typer.Option("--ipvs-scheduler", metavar="NAME", help="How IPVS picks a real server: rr, lc, sh, mh, ...")
+]
 LocalhostNodeports = Annotated[
     str, typer.Option("--iptables-localhost-nodeports", metavar="BOOL", help="Whether they answer on 127.0.0.1.")
 ]
@@ -79,9 +82,10 @@ class RuleFlags:
     masquerade_bit: int = 14
     nodeport_addresses: str = ""
     localhost_nodeports: str = "true"
+    ipvs_scheduler: str = ""
 
     def config(self) -> ProxyConfig:
-        """The flags as values. InvalidInput; MissingCapability for a mode that is not built."""
+        """The flags as values. InvalidInput."""
         if not self.node:
             raise wrong("--node NAME is missing", "name the Node whose rules are wanted")
         primary = self.nodeport_addresses == "primary"
@@ -97,6 +101,7 @@ class RuleFlags:
             nodeport_primary=primary,
             nodeport_addresses=() if primary else _networks("--nodeport-addresses", self.nodeport_addresses),
             iptables_localhost_nodeports=boolean("--iptables-localhost-nodeports", self.localhost_nodeports),
+            ipvs_scheduler=_scheduler(self.ipvs_scheduler),
         )
 
     def _detect_local_mode(self) -> DetectLocalMode:
@@ -112,16 +117,11 @@ class RuleFlags:
 
 
 def read_mode(text: str) -> ProxyMode:
-    """Never silently another mode; no text is the default. InvalidInput: none such; MissingCapability: not built."""
+    """No text is the default. InvalidInput: there is none such."""
     modes = {mode.value: mode for mode in ProxyMode}
     mode = modes.get(text or ProxyMode.IPTABLES)
     if mode is None:
         raise wrong(f"--proxy-mode: {text!r} is no such mode", f"there are {', '.join(modes)}")
-    if mode not in MODES_THERE:
-        raise MissingCapability(
-            f"netlab's kube-proxy cannot do --proxy-mode={text}: it is not built yet",
-            f"there are {', '.join(sorted(MODES_THERE))}",
-        )
     return mode
 
 
@@ -132,6 +132,14 @@ def need_no_process(mode: ProxyMode, *, why: str) -> None:
             f"--proxy-mode={mode}: its rules lead to ports that a kube-proxy process chooses and answers on; {why}",
             "run netlab proxy and let it stay, or choose another mode",
         )
+
+
+def _scheduler(text: str) -> Scheduler:
+    """No text is the default. InvalidInput: IPVS has none of that name."""
+    known = {scheduler.value: scheduler for scheduler in Scheduler}
+    if (text or Scheduler.RR) not in known:
+        raise wrong(f"--ipvs-scheduler: {text!r} is no such scheduler", f"there are {', '.join(known)}")
+    return known[text or Scheduler.RR]
 
 
 def boolean(flag: str, text: str) -> bool:

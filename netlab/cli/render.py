@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,13 @@ from netlab.cli.output import Json, emit, say
 from netlab.cli.proxy_flags import RuleFlags
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
+
+if TYPE_CHECKING:
+    from netlab.cli.rendering import Rendered
+
+
+BESIDE = {"ipset restore": "addressSets", "ipvsadm --restore": "virtualServers"}
+"""What mode ipvs has beside rules, by the tool that takes it."""
 
 
 def render(
@@ -31,12 +38,13 @@ def render(
     iptables_masquerade_bit: flags.MasqueradeBit = 14,
     nodeport_addresses: flags.NodeportAddresses = "",
     iptables_localhost_nodeports: flags.LocalhostNodeports = "true",
+    ipvs_scheduler: flags.IpvsScheduler = "",
     output: Output = Format.TABLE,
 ) -> None:
     """Print the rules that kube-proxy would write on a node.
 
-    For iptables-restore or nft -f; without root, and nothing is changed. Each family that a Service has, under a
-    heading.
+    For iptables-restore or nft -f, in mode ipvs for ipset and ipvsadm too; without root, and nothing is changed. Each
+    family that a Service has, under a heading.
     """
     from netlab.cli.proxy_objects import read_proxy_objects
     from netlab.cli.rendering import rendered
@@ -52,6 +60,7 @@ def render(
         masquerade_bit=iptables_masquerade_bit,
         nodeport_addresses=nodeport_addresses,
         localhost_nodeports=iptables_localhost_nodeports,
+        ipvs_scheduler=ipvs_scheduler,
     ).config()
     flags.need_no_process(config.mode, why="before it runs there are none to print")
     given = read_proxy_objects(file, node=config.node_name)
@@ -62,13 +71,23 @@ def render(
         "apiVersion": "netlab/v1",
         "kind": "Rules",
         "node": config.node_name,
-        "rules": {each.value: text for each, text in texts.by_family.items()},
+        "rules": {each.value: parts[-1].text for each, parts in texts.by_family.items()},
+        **_beside(texts),
         "complaints": [str(complaint) for complaint in texts.complaints],
     }
-    emit(document, output, lambda: _together(config.mode, texts.by_family))
+    emit(document, output, lambda: _together(texts))
 
 
-def _together(mode: ProxyMode, texts: dict[Family, str]) -> str:
-    from netlab.proxy.rules_text import TAKEN_BY
+def _beside(texts: Rendered) -> dict[str, Json]:
+    """What some modes have beside rules."""
+    found: dict[str, dict[str, Json]] = {}
+    for family, parts in texts.by_family.items():
+        for each in parts[:-1]:
+            found.setdefault(BESIDE[each.tool], {})[family.value] = each.text
+    return dict(found)
 
-    return "\n".join(f"# {family}: for {TAKEN_BY[mode][family]}\n{text}" for family, text in texts.items())
+
+def _together(texts: Rendered) -> str:
+    """The order is that of loading: rules name sets."""
+    parts = [(family, each) for family, found in texts.by_family.items() for each in found]
+    return "\n".join(f"# {family}: for {each.tool}\n{each.text}" for family, each in parts)

@@ -10,16 +10,16 @@ from netlab.model.rules import Family
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.rules_text import rules_text
+from netlab.proxy.node_text import ToolText, node_text
 
 LOOPBACKS = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The text for the tool that takes it, by family, and what is not served."""
+    """The texts for the tools that take them, by family in the order of loading, and what is not served."""
 
-    by_family: dict[Family, str]
+    by_family: dict[Family, tuple[ToolText, ...]]
     complaints: tuple[Complaint, ...]
 
 
@@ -35,7 +35,7 @@ def rendered(config: ProxyConfig, given: ProxyObjects, *, family: Family | None 
     tracker.collect()
     addresses = (*LOOPBACKS, *tracker.node.addresses)
     texts = {
-        family: rules_text(tracker, config, family=family, local_addresses=addresses)
+        family: node_text(tracker, config, family=family, local_addresses=addresses)
         for family in _families(tracker, family)
     }
     return Rendered(texts, (*given.refused, *tracker.complaints))

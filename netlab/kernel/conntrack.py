@@ -130,10 +130,10 @@ def delete(condemned: Iterable[Flow]) -> int:
 class _ConntrackSocket(RouteSocket):
     """The same exchange of messages, with netfilter."""
 
+    protocol = NETLINK_NETFILTER
+
     def __init__(self) -> None:
         super().__init__(WHERE)
-        self.close()
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
 
 
 def _request(family: Family, protocol: str, original: Tuple) -> bytes:

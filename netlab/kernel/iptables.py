@@ -13,6 +13,7 @@ from typing import NamedTuple
 from netlab.errors import MissingCapability
 from netlab.kernel import iptables_legacy, iptables_nft
 from netlab.kernel.iptables_answers import Applied, OutOfStep, RuleRefused
+from netlab.kernel.iptables_stamper import stamper
 from netlab.model.rules import Backend, Family, Table, TablePatch
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "RuleRefused",
     "apply",
     "apply_patch",
+    "forget_sets",
     "in_use",
     "present",
     "remove",
@@ -86,6 +88,11 @@ def apply_patch(patch: TablePatch, *, backend: Backend | None = None) -> Applied
     Raises OutOfStep where the kernel's table is not what the patch starts from, and what `apply` raises.
     """
     return _WAYS[backend or in_use(patch.family, patch.name)].apply_patch(patch)
+
+
+def forget_sets(family: Family) -> None:
+    """To be called before rules that name address sets are applied, as the kernel may have others of that name now."""
+    stamper(family).forget_sets()
 
 
 def remove(table: Table, *, backend: Backend | None = None) -> Applied:

@@ -19,7 +19,7 @@ from netlab.model.rules import Dnat, Family, Jump, Masquerade, Recent, Redirect,
 from netlab.proxy.addresses import with_port
 from netlab.proxy.save_text import REJECT_WITH
 
-Options = tuple[tuple[str, str], ...]
+Options = tuple[tuple[str, str | tuple[str, ...]], ...]
 INTERFACE_SIZE = 16
 PATIENCE_SECONDS = 20.0
 """A hundred times what the largest set of shapes takes."""
@@ -143,6 +143,7 @@ def matches_of(rule: Rule) -> Iterator[tuple[str, Options]]:
     if rule.mark is not None:
         value = f"{rule.mark.value:#x}/{rule.mark.mask:#x}"
         yield "mark", (("mark", _inverted(value, inverted=rule.mark.inverted)),)
+    yield from _rare_matches(rule)
     for option, local in (("src-type", rule.source_local), ("dst-type", rule.destination_local)):
         if local is not None:
             yield "addrtype", ((option, _inverted("LOCAL", inverted=not local)),)
@@ -152,6 +153,15 @@ def matches_of(rule: Rule) -> Iterator[tuple[str, Options]]:
         yield "recent", _recent_options(rule.recent)
     if rule.protocol is not None:
         yield rule.protocol, (("dport", str(rule.destination_port)),) if rule.destination_port is not None else ()
+
+
+def _rare_matches(rule: Rule) -> Iterator[tuple[str, Options]]:
+    if rule.address_set is not None:
+        yield "set", (("match-set", (rule.address_set.name, ",".join(rule.address_set.parts))),)
+    if rule.bridged_in is not None:
+        yield "physdev", (("physdev-is-in", _inverted("", inverted=not rule.bridged_in)),)
+    if (virtual := rule.virtual) is not None:
+        yield "ipvs", (("vproto", virtual.protocol), ("vaddr", str(virtual.address)), ("vport", str(virtual.port)))
 
 
 def target_of(target: Target | None, family: Family) -> tuple[str, Options]:

@@ -10,7 +10,7 @@ import errno
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from netlab.errors import KernelError
+from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import Applied, OutOfStep, RuleRefused
 from netlab.kernel.iptables_blame import first_refused
 from netlab.kernel.iptables_handle import EntryRefused, OpenTable
@@ -26,6 +26,7 @@ from netlab.kernel.iptables_stamped import (
 )
 from netlab.kernel.iptables_stamper import Stamper, UnknownShape
 from netlab.model.rules import Family, Table, TablePatch
+from netlab.proxy.save_text import BUILT_IN
 
 ATTEMPTS = 5
 """How often a table is read again because somebody else changed it in between."""
@@ -43,11 +44,25 @@ def require_table(family: Family, name: str) -> None:
 
 
 def table_names(family: Family) -> frozenset[str]:
-    """The legacy tables that this network namespace has: looking at one that it has not would bring it in."""
+    """The legacy tables that this network namespace has: looking at one that it has not would bring it in.
+
+    Where the list of them belongs to somebody else each is looked at all the same. So it is after `unshare --user
+    --net`: the namespace is there before its owner's user id is mapped, and its files are given to the machine's root.
+    """
     try:
         return frozenset(PRESENT[family].read_text().split())
-    except OSError:  # no such kernel, or no such rights
+    except PermissionError:
+        return frozenset(name for name in BUILT_IN if _opens(family, name))
+    except OSError:  # no such kernel
         return frozenset()
+
+
+def _opens(family: Family, name: str) -> bool:
+    try:
+        require_table(family, name)
+    except (MissingCapability, KernelError):
+        return False
+    return True
 
 
 def apply(table: Table) -> Applied:

@@ -1,20 +1,18 @@
 """iptables-nft: the same rules where a kernel has nftables alone, written by iptables-nft-restore.
 
-That program is slow in a way of its own: with --noflush its time grows with the square of the chains it is told of,
-without it (the whole table anew, other people's rules too) in proportion. So up to two thousand chains are written
-beside what is there, which touches nothing else; more are written as the whole table, sorted, with other people's rules
-read first: what somebody else changes in the second between is lost.
+What is wanted is compared with what is there; `netlab.kernel.iptables_nft_write` writes the difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE, Applied, OutOfStep
 from netlab.kernel.iptables_nft_memory import UNKNOWN, Held, remember, remembered
 from netlab.kernel.iptables_nft_text import Script, listed, program, saved
+from netlab.kernel.iptables_nft_write import FEW_CHAINS, Change, TheirLine, write
 from netlab.kernel.iptables_values import check
 from netlab.kernel.nft_chains import chain_names, generation
 from netlab.model.rules import Chain, Family, Hook, Rule, Table, TablePatch
@@ -22,8 +20,6 @@ from netlab.proxy.rule_reader import read_rule
 from netlab.proxy.save_reader import words_of
 from netlab.proxy.save_text import BUILT_IN
 
-FEW_CHAINS = 2000
-"""Writing as many beside what is there takes as long as writing the whole table."""
 READ_AT_MOST = 3000
 """Chains of ours that are read to be compared; with more, writing them anew is faster."""
 
@@ -64,12 +60,9 @@ def apply(table: Table) -> Applied:
         return Applied(changed=False)
     theirs = _theirs(table) if gone or len(different) > FEW_CHAINS else {}
     kept = _jumped_to(gone, theirs)
-    if len(different) + len(gone) > FEW_CHAINS:
-        _write_whole(table, theirs, hooks=missing, kept=kept)
-    else:
-        _write_beside(table, different, gone=gone, kept=kept, hooks=missing)
+    taken = write(Change(table, different, gone=gone, kept=kept, hooks=missing), theirs)
     chains = {chain.name: hash(chain.rules) for chain in table.chains} | dict.fromkeys(kept, hash(()))
-    remember(table.family, table.name, Held(chains, frozenset(table.hooks)), before=before)
+    remember(table.family, table.name, Held(chains, frozenset(table.hooks)), before=before, transactions=taken)
     changed = bool(different or missing or set(gone) - kept or any(held.chains[name] != hash(()) for name in kept))
     return Applied(changed, len(different), tuple(sorted(kept)))
 
@@ -93,11 +86,11 @@ def apply_patch(patch: TablePatch) -> Applied:
     try:
         check(patch.family, patch.name, (*patch.chains, *edited))
         _require_chains(patch)
-        script.run(whole=False)
+        taken = script.run_beside()
     except KernelError as error:
         raise OutOfStep(patch, error) from error
     if held is not None:
-        remember(patch.family, patch.name, held.after(patch), before=before)
+        remember(patch.family, patch.name, held.after(patch), before=before, transactions=taken)
     return Applied(changed=True, written=len(patch.chains))
 
 
@@ -115,23 +108,12 @@ def remove(table: Table) -> Applied:
     for hook in set(hooks):
         theirs[hook.chain] = [line for line in theirs[hook.chain] if line.rule != hook.rule]
     kept = _jumped_to(ours, theirs)
-    if len(ours) > FEW_CHAINS:
-        _write_whole(Table(table.family, table.name), theirs, kept=kept)
-    else:
-        _write_beside(table, (), gone=ours, kept=kept, unhooked=hooks)
-    remember(table.family, table.name, Held(dict.fromkeys(kept, hash(()))), before=before)
+    taken = write(Change(Table(table.family, table.name), gone=ours, kept=kept, unhooked=hooks), theirs)
+    remember(table.family, table.name, Held(dict.fromkeys(kept, hash(()))), before=before, transactions=taken)
     return Applied(changed=True, kept=tuple(sorted(kept)))
 
 
 # --- what is there
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line of somebody else's chain: the policy, the name, or a rule; `text` with its counters."""
-
-    rule: Rule
-    text: str
 
 
 def _without_shared(table: Table) -> Table:
@@ -165,15 +147,15 @@ def _read(table: Table) -> Held:
     return Held({name: hash(tuple(rules[name])) for name in ours}, hooks)
 
 
-def _theirs(table: Table) -> dict[str, list[_Line]]:
+def _theirs(table: Table) -> dict[str, list[TheirLine]]:
     """Every chain that is not ours, the built-in ones among them."""
     ours, names = set(_ours(table)), chain_names(table.family, table.name)
     return {name: _lines(table, name, chains=set(names)) for name in names if name not in ours}
 
 
-def _lines(table: Table, chain: str, *, chains: Collection[str]) -> list[_Line]:
+def _lines(table: Table, chain: str, *, chains: Collection[str]) -> list[TheirLine]:
     return [
-        _Line(read_rule(_uncounted(words_of(text)[2:]), chains=chains), text)
+        TheirLine(read_rule(_uncounted(words_of(text)[2:]), chains=chains), text)
         for text in listed(table.family, table.name, chain)
     ]
 
@@ -184,7 +166,7 @@ def _uncounted(words: list[str]) -> list[str]:
     return words[:at] + words[at + 3 :]
 
 
-def _jumped_to(names: Iterable[str], theirs: dict[str, list[_Line]]) -> set[str]:
+def _jumped_to(names: Iterable[str], theirs: dict[str, list[TheirLine]]) -> set[str]:
     """Those of our chains that other people's rules lead to: the target is a line's last word."""
     targets = {line.text.rsplit(" ", 1)[-1] for lines in theirs.values() for line in lines}
     return targets & set(names)
@@ -196,65 +178,3 @@ def _require_chains(patch: TablePatch) -> None:
     for name in (*patch.removed, *(edit.chain for edit in patch.edits)):
         if name not in present:
             raise KernelError(f"find chain {name} of table {patch.name} ({patch.family})", HERE, 0)
-
-
-# --- writing
-
-
-def _write_beside(
-    table: Table,
-    chains: Iterable[Chain],
-    *,
-    gone: Iterable[str],
-    kept: Collection[str],
-    hooks: Iterable[Hook] = (),
-    unhooked: Iterable[Hook] = (),
-) -> None:
-    """Fill these chains anew, delete those that are gone but not kept, change hooks; all else stays."""
-    script = Script(table.family, table.name)
-    for name in sorted((*(chain.name for chain in chains), *gone)):
-        script.declare(name)
-    for chain in sorted(chains, key=_name):
-        script.append(chain)
-    for hook in hooks:
-        script.insert(hook.chain, hook.rule, 1)
-    for hook in unhooked:
-        script.delete(hook.chain, hook.rule)
-    for name in gone:
-        if name not in kept:
-            script.remove(name)
-    script.run(whole=False)
-
-
-def _write_whole(
-    table: Table, theirs: dict[str, list[_Line]], *, kept: Iterable[str], hooks: Iterable[Hook] = ()
-) -> None:
-    """The table from nothing: the built-in chains, our chains and theirs, in the order of their names."""
-    script, ours = Script(table.family, table.name), sorted(table.chains, key=_name)
-    built_in = BUILT_IN[table.name]
-    for name in built_in:
-        script.declare(name, policy=_policy(theirs.get(name)))
-    for name in sorted({*(chain.name for chain in ours), *kept, *theirs} - set(built_in)):
-        script.declare(name)
-    for name in built_in:
-        for hook in reversed([hook for hook in hooks if hook.chain == name]):
-            script.append(Chain(name, (hook.rule,)))
-    for lines in theirs.values():
-        for line in lines:
-            if line.text.startswith("-A "):
-                script.repeat(line.text)
-    for chain in ours:
-        script.append(chain)
-    script.run(whole=True)
-
-
-def _policy(lines: list[_Line] | None) -> str:
-    """`DROP [packets:bytes]` out of `-P INPUT DROP -c packets bytes`."""
-    if not lines:
-        return "ACCEPT [0:0]"
-    _, _, policy, _, packets, octets = lines[0].text.split()
-    return f"{policy} [{packets}:{octets}]"
-
-
-def _name(chain: Chain) -> str:
-    return chain.name

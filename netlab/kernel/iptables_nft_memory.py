@@ -50,10 +50,10 @@ def remembered(family: Family, table: str) -> Held | None:
     return here.tables.get((family, table))
 
 
-def remember(family: Family, table: str, held: Held, *, before: int) -> None:
-    """The table holds this after one transaction of ours on a generation `before`; forget all if there was another."""
+def remember(family: Family, table: str, held: Held, *, before: int, transactions: int) -> None:
+    """The table holds this after so many of ours on a generation `before`; forget all if there was another."""
     here, now = _here(), generation()
-    if now != before + 1:
+    if now != before + transactions:
         here.tables.clear()
         return
     if here.generation != before:

@@ -169,6 +169,7 @@ def _shape(both: _Comparison, family: Family) -> Shape:
         mask=both.mask,
         told_by=_told_by(rest, both.mask, layout, standard=standard),
         masks=_netmasks(BITS[family]),
+        names_set=rule.address_set is not None,
     )
 
 

@@ -65,6 +65,8 @@ class Shape:
     """The bits by which `is_same` compares."""
     masks: tuple[bytes, ...]
     """The netmask of each prefix length."""
+    names_set: bool
+    """Whether the bytes hold the number that an address set has in the network namespace where they were compiled."""
 
     def stamp(self, rule: Rule) -> bytes:
         """The bytes of a rule of this shape; ValueError or struct.error for a value that does not fit."""

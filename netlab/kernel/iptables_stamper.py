@@ -40,6 +40,13 @@ class Stamper:
         except KeyError:
             raise UnknownShape(str(rule)) from None
 
+    def forget_sets(self) -> None:
+        """Forget what names an address set: the bytes hold its number, which another set may have by now, or elsewhere.
+
+        The kernel numbers the sets of each network namespace by themselves, and keeps a set that a rule uses.
+        """
+        self._shapes = {key: shape for key, shape in self._shapes.items() if not shape.names_set}
+
     def learn(self, rules: Iterable[Rule]) -> None:
         """Compile the shapes that are not known yet, all together; KernelError where libxtables cannot say one."""
         unknown = {key: rule for rule in rules if (key := shape_of(rule)) not in self._shapes}

@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from netlab.errors import KernelError
 
@@ -24,12 +24,14 @@ NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLMSGERR_ATTR_MSG = 1
-NLA_F_NESTED = 0x8000
+NLA_F_NESTED, NLA_F_NET_BYTEORDER = 0x8000, 0x4000
 SOL_NETLINK = 270
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 SIOCGIFINDEX = 0x8933
 BATCH_BYTES = 60_000
 """A batch must fit the socket's send buffer (net.core.wmem_default, 208 KiB)."""
+BATCH_REQUESTS = 200
+"""The answers to a batch that is refused request by request must fit the socket's receive buffer, at 768 bytes each."""
 RECEIVE_BYTES = 1 << 18
 
 
@@ -61,32 +63,29 @@ def nested(kind: int, *attributes: bytes) -> bytes:
     return attribute(kind | NLA_F_NESTED, b"".join(attributes))
 
 
-def nested_list(data: bytes) -> list[bytes]:
-    """The values of attributes that follow one another, whatever their numbers."""
-    found, at = [], 0
+def each_attribute(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The attributes in what follows a message's fixed part, in their order: the number of each, and what it holds."""
+    at = 0
     while at + ATTRIBUTE.size <= len(data):
-        length, _ = ATTRIBUTE.unpack_from(data, at)
-        found.append(data[at + ATTRIBUTE.size : at + length])
+        length, kind = ATTRIBUTE.unpack_from(data, at)
+        yield kind & ~(NLA_F_NESTED | NLA_F_NET_BYTEORDER), data[at + ATTRIBUTE.size : at + length]
         at += (max(length, ATTRIBUTE.size) + 3) & ~3
-    return found
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
     """The attributes in what follows a message's fixed part, by their numbers."""
-    found, at = {}, 0
-    while at + ATTRIBUTE.size <= len(data):
-        length, kind = ATTRIBUTE.unpack_from(data, at)
-        found[kind & ~NLA_F_NESTED] = data[at + ATTRIBUTE.size : at + length]
-        at += (max(length, ATTRIBUTE.size) + 3) & ~3
-    return found
+    return dict(each_attribute(data))
 
 
 class RouteSocket:
     """A route netlink socket in the thread's network namespace; `where` is that one's name, for errors."""
 
+    protocol: ClassVar[int] = socket.NETLINK_ROUTE
+    """Who answers; a subclass may speak with another part of the kernel, in the same form of exchange."""
+
     def __init__(self, where: str) -> None:
         self.where = where
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, self.protocol)
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(SOL_NETLINK, option, 1)
         self._sequence = 0
@@ -122,7 +121,7 @@ class RouteSocket:
         start = size = 0
         for end, request in enumerate(requests, start=1):
             size += HEADER.size + len(request.body)
-            if size > BATCH_BYTES or end == len(requests):
+            if size > BATCH_BYTES or end - start == BATCH_REQUESTS or end == len(requests):
                 refusals += self._send(requests[start:end], offset=start)
                 start, size = end, 0
         return refusals

@@ -6,7 +6,7 @@ import struct
 from ipaddress import ip_address
 
 from netlab.errors import KernelError
-from netlab.kernel.netlink import NLM_F_DUMP, attribute, attributes, nested_list
+from netlab.kernel.netlink import NLM_F_DUMP, attribute, attributes, each_attribute
 from netlab.kernel.nft_chains import FAMILIES, ask
 from netlab.model.rules import Family
 
@@ -23,7 +23,7 @@ def remembered_clients(family: Family, table: str, name: str) -> tuple[str, ...]
         answers = list(ask(GET_ELEMENTS, NLM_F_DUMP, family=FAMILIES[family], body=wanted))
     except KernelError:
         return ()
-    elements = [each for answer in answers for each in nested_list(answer.get(LIST_ELEMENTS, b""))]
+    elements = [each for answer in answers for _, each in each_attribute(answer.get(LIST_ELEMENTS, b""))]
     return tuple(filter(None, map(_spelled, map(attributes, elements))))
 
 

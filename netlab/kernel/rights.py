@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import socket
+import errno
 
 from netlab.errors import MissingCapability
+from netlab.kernel.netlink import Request, RouteSocket
+from netlab.kernel.netlink_requests import IFINFOMSG, RTM_DELLINK
+
+HERE = "this network namespace"
+NO_LINK = Request(RTM_DELLINK, 0, IFINFOMSG.pack(0, 0, 0, 0, 0))
+"""Delete the link with no number and no name: the kernel looks at rights first, then refuses with EINVAL."""
 
 
 def require_rights() -> None:
-    """MissingCapability where it may not: asked of the kernel by a setting that only such a process may make.
+    """MissingCapability where it may not: asked of the kernel by a change that changes nothing.
 
-    SO_DEBUG needs CAP_NET_ADMIN in the user namespace that owns the network namespace (socket(7)) and does nothing else
-    that anybody would notice.
+    It looks for CAP_NET_ADMIN in the user namespace that owns the network namespace (rtnetlink(7)), as every change
+    does. Socket options are no such question: SO_DEBUG needs the machine's root, others are content with CAP_NET_RAW.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
-        try:
-            asking.setsockopt(socket.SOL_SOCKET, socket.SO_DEBUG, 1)
-        except PermissionError:
+    with RouteSocket(HERE) as route:
+        if any(refusal.number in (errno.EPERM, errno.EACCES) for refusal in route.send([NO_LINK])):
             raise MissingCapability(
                 "CAP_NET_ADMIN in this network namespace", "run as root, or as the namespace's owner"
-            ) from None
+            )

@@ -20,7 +20,6 @@ from netlab.load.services import check_services, warn_selectors
 from netlab.load.source import printable
 from netlab.load.structure import check_structure
 from netlab.load.tree import Cursor, Mark, Report, plain
-from netlab.model.modes import MODES_THERE, ProxyMode
 from netlab.model.objects import KubernetesObject
 from netlab.model.topology import LabFile, Topology
 
@@ -93,15 +92,6 @@ def _check_whole(document: Document, documents: Documents) -> None:
     there = known(topology, documents)
     check_references(documents, there)
     check_expectations(topology, there)
-    check_proxy_modes(topology)
-
-
-def check_proxy_modes(topology: Cursor) -> None:
-    """A mode that this version lacks is refused: another one in its place would teach something false."""
-    spec = topology.get("spec")
-    for mode in (spec.get("proxy").get("mode"), *(node.get("proxyMode") for node in spec.get("nodes").items())):
-        if mode.text in set(ProxyMode) - MODES_THERE:
-            mode.error(f"proxy mode {mode.text} is not there yet", f"this version has {', '.join(sorted(MODES_THERE))}")
 
 
 def _built(document: Document, report: Report) -> KubernetesObject | None:

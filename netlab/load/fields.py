@@ -15,6 +15,7 @@ from pathlib import Path
 
 from netlab.load import formats
 from netlab.load.formats import Check, Complaint
+from netlab.model.ipvs import Scheduler
 from netlab.model.modes import ProxyMode
 from netlab.model.objects import PodProtocol, ServiceType, TrafficPolicy
 from netlab.model.topology import ExpectedVerdict, Fabric, PodLink
@@ -95,6 +96,7 @@ PLAIN: dict[str, Check] = {
     "Fabric": formats.one_of(Fabric),
     "PodLink": formats.one_of(PodLink),
     "ProxyMode": formats.one_of(ProxyMode),
+    "Scheduler": formats.one_of(Scheduler),
     "Verdict": formats.one_of(ExpectedVerdict),
 }
 
@@ -121,7 +123,8 @@ TOPOLOGY: dict[str, dict[str, str]] = {
         "fabric": "Fabric",
         "podLink": "PodLink",
     },
-    "Proxy": {"mode": "ProxyMode"},
+    "Proxy": {"mode": "ProxyMode", "ipvs": "Ipvs"},
+    "Ipvs": {"scheduler": "Scheduler"},
     "NodeEntry": {
         "name!": "DnsSubdomain",
         "labels": "Labels",

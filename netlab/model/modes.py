@@ -15,7 +15,5 @@ class ProxyMode(StrEnum):
     """Gone from Kubernetes since 1.26: it explains why there are others."""
 
 
-MODES_THERE = frozenset({ProxyMode.IPTABLES, ProxyMode.NFTABLES, ProxyMode.USERSPACE})
-"""The proxy modes that this version has. Another one is refused, never replaced in silence."""
 BY_PROCESS = frozenset({ProxyMode.USERSPACE})
 """Those whose rules lead to ports of the kube-proxy process: without it there are none, and nobody answers."""

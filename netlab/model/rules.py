@@ -158,6 +158,24 @@ class Recent:
     check_seconds: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SetMatch:
+    """`-m set --match-set NAME dst,src`: the address set has what the packet says there, part by part."""
+
+    name: str
+    parts: tuple[str, ...]
+    """`dst` or `src` for each part of an entry: of an address and a port `("dst", "dst")`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualMatch:
+    """`-m ipvs --vaddr ADDRESS --vport PORT`: IPVS is about to send the packet on, and that is what it was sent to."""
+
+    protocol: Protocol
+    address: IPAddress
+    port: int
+
+
 class Rule(NamedTuple):
     """One rule: every condition that is not None must hold, then `target` (None counts packets and does nothing).
 
@@ -187,6 +205,10 @@ class Rule(NamedTuple):
     """`-m addrtype --dst-type LOCAL`; False is `! --dst-type LOCAL`."""
     source_local: bool | None = None
     """`-m addrtype --src-type LOCAL`; False is `! --src-type LOCAL`."""
+    address_set: SetMatch | None = None
+    bridged_in: bool | None = None
+    """`-m physdev --physdev-is-in`: it came in by a port of a bridge; False is `! --physdev-is-in`."""
+    virtual: VirtualMatch | None = None
     extra: tuple[str, ...] = ()
     """Options that these fields cannot say, word by word: only in rules that were read, never in rules to write."""
 

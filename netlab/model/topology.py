@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from pydantic.alias_generators import to_camel
 
 from netlab.errors import Problem
+from netlab.model.ipvs import Scheduler
 from netlab.model.modes import ProxyMode
 from netlab.model.objects import KubernetesObject
 
@@ -49,8 +50,15 @@ class Network(Setting):
     pod_link: PodLink = PodLink.BRIDGE
 
 
+class Ipvs(Setting):
+    """What matters in the proxy mode ipvs alone."""
+
+    scheduler: Scheduler = Scheduler.RR
+
+
 class Proxy(Setting):
     mode: ProxyMode = ProxyMode.IPTABLES
+    ipvs: Ipvs = Ipvs()
 
 
 class NodeEntry(Setting):

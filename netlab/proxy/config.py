@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from netlab.model.ipvs import Scheduler
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family, IPAddress, IPNetwork
 from netlab.proxy.addresses import family_of, host_network
@@ -64,8 +65,10 @@ class ProxyConfig:
 
     `nodeport_addresses` without any of a family means every local address of it; `nodeport_primary` is
     `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses. `service_cidrs` are the ranges
-    of ClusterIPs, where they are known. `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with
-    it INVALID packets pass.
+    of ClusterIPs, where they are known.
+    `userspace_on_node_address`: mode userspace is met at the node's own address, as with kube-proxy's --bind-address,
+    not at that of the interface that a packet comes in by: one to a Pod may have none, and REDIRECT drops there.
+    `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it INVALID packets pass.
     """
 
     node_name: str
@@ -82,6 +85,8 @@ class ProxyConfig:
     nodeport_primary: bool = False
     iptables_localhost_nodeports: bool = True
     conntrack_tcp_liberal: bool = False
+    userspace_on_node_address: bool = False
+    ipvs_scheduler: Scheduler = Scheduler.RR
 
     @property
     def masquerade_mark(self) -> int:

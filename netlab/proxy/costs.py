@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_network
 from netlab.model.comparison import Cost
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
-from netlab.proxy import iptables, nftables, userspace
+from netlab.proxy import iptables, ipvs, nftables, userspace
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import NodeFacts, ProxyConfig
 from netlab.proxy.decide import Route, decide_all
@@ -50,6 +50,15 @@ def _nftables(routes: Iterable[Route], here: NodeFacts) -> Cost:
     return Cost(rules=table.rule_count, entries=len(table.elements))
 
 
+def _ipvs(routes: Iterable[Route], here: NodeFacts) -> Cost:
+    """Entries are those of address sets, virtual servers and real servers."""
+    spelling = ipvs.Spelling(config=CONFIG, node=here, family=Family.IPV4, node_addresses=())
+    spelling.start({route.key: route for route in routes})
+    rules = sum(len(chain.rules) for table in spelling.tables() for chain in table.chains)
+    servers = sum(1 + len(server.real_servers) for server in spelling.servers.values())
+    return Cost(rules=rules, entries=servers + sum(len(each.entries) for each in spelling.sets))
+
+
 def _userspace(routes: Iterable[Route], here: NodeFacts) -> Cost:
     spelling = userspace.Spelling(config=CONFIG, node=here, family=Family.IPV4)
     spelling.start(userspace.ServedPort(route, SOME_PORT + at) for at, route in enumerate(routes))
@@ -59,5 +68,6 @@ def _userspace(routes: Iterable[Route], here: NodeFacts) -> Cost:
 _COUNT: Mapping[ProxyMode, Count] = {
     ProxyMode.IPTABLES: _iptables,
     ProxyMode.NFTABLES: _nftables,
+    ProxyMode.IPVS: _ipvs,
     ProxyMode.USERSPACE: _userspace,
 }

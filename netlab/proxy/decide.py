@@ -12,6 +12,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family, IPNetwork
 from netlab.proxy.addresses import host_network
 from netlab.proxy.changes import ChangeTracker
@@ -31,7 +32,7 @@ class Fate(StrEnum):
     REFUSED = "refused"
     """ICMP port unreachable: no node has an endpoint."""
     DROPPED = "dropped"
-    """Silence: the policy is Local and this node has no endpoint, another has."""
+    """Silence: the policy is Local and this node has no endpoint, another has. (Mode ipvs takes `Route.cluster`.)"""
 
 
 class MasqueradeClients(StrEnum):
@@ -95,17 +96,19 @@ class _Clients(NamedTuple):
 
     local_traffic: LocalTraffic | None
     masquerade: MasqueradeClients
+    local_falls_back: bool
+    """Whether traffic that is bound to its node uses all endpoints where the node has none: so it is in mode ipvs."""
 
 
 def _clients(config: ProxyConfig, node: NodeFacts, *, family: Family) -> _Clients:
     local = local_traffic(config, node, family=family)
-    if config.masquerade_all:
-        return _Clients(local, MasqueradeClients.ALL)
-    return _Clients(local, MasqueradeClients.OUTSIDERS if local else MasqueradeClients.NONE)
+    outsiders = MasqueradeClients.OUTSIDERS if local else MasqueradeClients.NONE
+    masquerade = MasqueradeClients.ALL if config.masquerade_all else outsiders
+    return _Clients(local, masquerade, local_falls_back=config.mode is ProxyMode.IPVS)
 
 
 def _decide(port: ServicePort, endpoints: tuple[Endpoint, ...], *, node: NodeFacts, clients: _Clients) -> Route:
-    usable = usable_endpoints(port, endpoints, node=node)
+    usable = usable_endpoints(port, endpoints, node=node, local_falls_back=clients.local_falls_back)
     return Route(
         port=port,
         cluster=usable.cluster,

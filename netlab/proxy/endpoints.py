@@ -34,14 +34,17 @@ class Usable(NamedTuple):
         return tuple([by_name[name] for name in sorted(by_name)])
 
 
-def usable_endpoints(port: ServicePort, endpoints: Endpoints, *, node: NodeFacts) -> Usable:
+def usable_endpoints(
+    port: ServicePort, endpoints: Endpoints, *, node: NodeFacts, local_falls_back: bool = False
+) -> Usable:
     """Choose out of all endpoints of a port those that this node sends packets to.
 
-    Each policy falls back by itself: where none of its endpoints is ready, those that terminate but still serve.
+    Each policy falls back by itself: where none of its endpoints is ready, those that terminate but still serve. With
+    `local_falls_back` what is bound to its node uses all endpoints where the node has none.
     """
     if not endpoints:
         return Usable()
-    cluster = _cluster(endpoints, node=node) if port.uses_cluster else ()
+    cluster = _cluster(endpoints, node=node) if port.uses_cluster or local_falls_back else ()
     if not port.uses_local:
         return Usable(cluster=cluster, anywhere=bool(cluster))
     anywhere = any(_is_ready(endpoint) or _is_last_resort(endpoint) for endpoint in endpoints)

@@ -20,14 +20,19 @@ from netlab.model.rules import (
     Reject,
     Rule,
     SetMark,
+    SetMatch,
     Target,
     Verdict,
+    VirtualMatch,
     held_probability,
 )
-from netlab.proxy.save_text import REJECT_WITH, WHOLE_ADDRESS
+from netlab.proxy.save_text import PROTOCOL_NUMBERS, REJECT_WITH, WHOLE_ADDRESS
 
-_KNOWN_MATCHES = frozenset({"comment", "conntrack", "mark", "addrtype", "statistic", "recent", "tcp", "udp", "sctp"})
+_KNOWN_MATCHES = frozenset(
+    {"comment", "conntrack", "mark", "set", "physdev", "addrtype", "statistic", "recent", "tcp", "udp", "sctp"}
+)
 _ADDRESS_AND_PORT = re.compile(r"\[?([0-9A-Fa-f.:]+?)\]?:(\d+)")
+_BY_NUMBER = {str(number): protocol for protocol, number in PROTOCOL_NUMBERS.items()}
 _REJECTIONS = {words: error for spelt in REJECT_WITH.values() for error, words in spelt.items()}
 
 
@@ -66,11 +71,28 @@ class _RuleReader:
 
     def _read(self, option: str) -> bool:
         """Take in one option and its value; False for what `Rule` cannot say."""
-        if option == "-m":
-            match = self._next()
-            return self._read_recent() if match == "recent" else match in _KNOWN_MATCHES
-        if option == "-j":
-            return self._read_target(self._next())
+        match option:
+            case "-m":
+                return self._read_match(self._next())
+            case "-j":
+                return self._read_target(self._next())
+            case "--match-set":
+                self.found = self.found._replace(address_set=SetMatch(self._next(), tuple(self._next().split(","))))
+                return True
+            case "--physdev-is-in" | "! --physdev-is-in":
+                self.found = self.found._replace(bridged_in=not option.startswith("!"))
+                return True
+        return self._read_value(option)
+
+    def _read_match(self, name: str) -> bool:
+        match name:
+            case "recent":
+                return self._read_recent()
+            case "ipvs":
+                return self._read_virtual()
+        return name in _KNOWN_MATCHES
+
+    def _read_value(self, option: str) -> bool:
         if option not in _OPTIONS:
             return False
         try:
@@ -91,6 +113,20 @@ class _RuleReader:
         if name and whole:
             self.found = self.found._replace(recent=Recent(name, int(seconds) if seconds else None))
         return bool(name and whole)
+
+    def _read_virtual(self) -> bool:
+        """`-m ipvs` has many words and is said in one way; any other is not ours."""
+        protocol = _BY_NUMBER.get(self._next()) if self._take("--vproto") else None
+        address = self._next() if self._take("--vaddr") else ""
+        port = self._next() if self._take("--vport") else ""
+        if protocol is None or not port.isdecimal():
+            return False
+        try:
+            match = VirtualMatch(protocol, ip_address(address), int(port))
+        except ValueError:
+            return False
+        self.found = self.found._replace(virtual=match)
+        return True
 
     def _read_target(self, name: str) -> bool:
         target = Jump(name) if name in self.chains else self._own_target(name)

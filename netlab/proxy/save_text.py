@@ -19,6 +19,7 @@ from netlab.model.rules import (
     IcmpError,
     Jump,
     Masquerade,
+    Protocol,
     Recent,
     Redirect,
     Reject,
@@ -26,6 +27,7 @@ from netlab.model.rules import (
     SetMark,
     Table,
     Target,
+    VirtualMatch,
 )
 from netlab.proxy.addresses import with_port
 
@@ -43,6 +45,8 @@ REJECT_WITH = {
     },
 }
 WHOLE_ADDRESS = {Family.IPV4: "255.255.255.255", Family.IPV6: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
+PROTOCOL_NUMBERS = {Protocol.TCP: 6, Protocol.UDP: 17, Protocol.SCTP: 132}
+"""iptables-save tells an ipvs match's protocol by its number."""
 _STATES = tuple(ConntrackState(name) for name in ("INVALID", "NEW", "RELATED", "ESTABLISHED", "DNAT"))
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPED = re.compile(r"([\"'\\])")
@@ -101,6 +105,7 @@ def _add_matches(words: list[str], rule: Rule, *, family: Family) -> None:
         words.append(_conntrack(rule.conntrack))
     if rule.mark is not None:
         words.append(f"-m mark{_not(inverted=rule.mark.inverted)} --mark {rule.mark.value:#x}/{rule.mark.mask:#x}")
+    _add_rare_matches(words, rule)
     if rule.source_local is not None:
         words.append(f"-m addrtype{_not(inverted=not rule.source_local)} --src-type LOCAL")
     if rule.destination_local is not None:
@@ -115,6 +120,15 @@ def _add_matches(words: list[str], rule: Rule, *, family: Family) -> None:
             words.append(f"--dport {rule.destination_port}")
 
 
+def _add_rare_matches(words: list[str], rule: Rule) -> None:
+    if rule.address_set is not None:
+        words.append(f"-m set --match-set {rule.address_set.name} {','.join(rule.address_set.parts)}")
+    if rule.bridged_in is not None:
+        words.append(f"-m physdev{_not(inverted=not rule.bridged_in)} --physdev-is-in")
+    if rule.virtual is not None:
+        words.append(_virtual(rule.virtual))
+
+
 def _not(*, inverted: bool) -> str:
     return " !" if inverted else ""
 
@@ -122,6 +136,10 @@ def _not(*, inverted: bool) -> str:
 def _conntrack(match: Conntrack) -> str:
     states = ",".join(state.value for state in _STATES if state in match.states)
     return f"-m conntrack{_not(inverted=match.inverted)} --ctstate {states}"
+
+
+def _virtual(match: VirtualMatch) -> str:
+    return f"-m ipvs --vproto {PROTOCOL_NUMBERS[match.protocol]} --vaddr {match.address} --vport {match.port}"
 
 
 def _recent(match: Recent, *, family: Family) -> str:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from netlab_command import Caller, caller
+from netlab_command import NOBODY, Caller, caller, can_become_another_user
 
-NOBODY = 65534
 SOMEBODY_ELSE = 65533
-
-
-def _can_become_another_user() -> bool:
-    """In a user namespace that maps one user id alone there is nobody else."""
-    mapped = sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
-    return os.geteuid() == 0 and mapped > NOBODY
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +25,7 @@ def user() -> Iterator[Caller]:
         with caller() as somebody:
             yield somebody
         return
-    if not _can_become_another_user():
+    if not can_become_another_user():
         pytest.skip("needs a second user id: run the tests as root of the machine")
     with caller(int(os.environ.get("SUDO_UID") or NOBODY) or NOBODY) as somebody:
         if somebody.run("version").status != 0:
@@ -44,7 +36,7 @@ def user() -> Iterator[Caller]:
 @pytest.fixture(scope="session")
 def stranger() -> Iterator[Caller]:
     """Another ordinary user than `user`."""
-    if not _can_become_another_user():
+    if not can_become_another_user():
         pytest.skip("needs a second user id: run the tests as root of the machine")
     with caller(SOMEBODY_ELSE) as somebody:
         yield somebody

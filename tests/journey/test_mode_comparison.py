@@ -9,9 +9,9 @@ import subprocess
 import pytest
 from netlab_command import NETLAB, Caller, Done, comes_true, pid_namespaces
 
-from netlab.model.modes import MODES_THERE, ProxyMode
+from netlab.model.modes import ProxyMode
 
-CERTAIN = MODES_THERE - {ProxyMode.IPVS}
+CERTAIN = {*ProxyMode} - {ProxyMode.IPVS}
 pytestmark = pytest.mark.root
 
 

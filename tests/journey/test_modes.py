@@ -6,9 +6,12 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from netlab_command import PREFIX, TOPOLOGIES, Caller, Lab, topology
+from netlab_command import PREFIX, TOPOLOGIES, Caller, Lab, comes_true, topology
 
+from netlab.api.encoding import Json
+from netlab.api.sync_client import SyncClient
 from netlab.model.modes import ProxyMode
+from netlab.model.topology import NodeEntry, Topology
 
 FILES = sorted(path.stem for path in TOPOLOGIES.glob("*.yaml") if "\n  proxy:" not in path.read_text())
 """Those that are not about a mode of their own."""
@@ -113,3 +116,30 @@ def test_a_mode_or_a_node_that_there_is_none_of_changes_nothing(mixed: Lab) -> N
     assert mixed.run("set-mode", "ebpf").status == 2
     assert mixed.run("set-mode", "iptables", "--on", "node9").status == 4
     assert (held(mixed, "node1"), held(mixed, "node2")) == (ONLY["nftables"], ONLY["iptables"])
+
+
+@pytest.mark.root
+def test_a_mode_that_the_kernel_cannot_do_is_told_by_event_and_status_and_the_node_waits_for_another(
+    mixed: Lab,
+) -> None:
+    """Asked for past `up` and `set-mode`, which refuse it with exit status 3."""
+    if "ip_vs" not in mixed.run("set-mode", "ipvs").err:
+        pytest.skip("this kernel has ip_vs: there is no mode that it cannot do")
+    with SyncClient(mixed.directory / "api.sock") as client:
+        first, *others = client.get(Topology, mixed.name).spec.nodes
+        first = first.model_copy(update={"proxy_mode": ProxyMode.IPVS})
+        client.patch(Topology, mixed.name, {"spec": {"nodes": [_document(each) for each in (first, *others)]}})
+
+    def told() -> bool:
+        proxy = mixed.json("status")["nodes"][0]["proxy"]
+        return not proxy["synced"] and any("ip_vs" in each for each in proxy["complaints"])
+
+    assert comes_true(told)
+    assert comes_true(lambda: "ip_vs" in mixed.ok("get", "events"))
+    mixed.up()
+    assert mixed.failures() == []
+
+
+def _document(node: NodeEntry) -> dict[str, Json]:
+    found: dict[str, Json] = node.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    return found

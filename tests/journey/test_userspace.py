@@ -137,6 +137,27 @@ def test_a_process_that_dies_takes_the_services_of_its_node_along_until_it_is_ba
         assert lab.failures() == []
 
 
+DUAL_STACK = """
+    podLink: ptp
+    podCIDRs: [10.244.0.0/16, 'fd00:10:244::/56']
+    serviceCIDRs: [10.96.0.0/12, 'fd00:10:96::/112']
+    nodeCIDRs: [172.18.0.0/24, 'fd00:172:18::/64']
+"""
+
+
+@pytest.mark.root
+def test_both_families_and_pods_on_cables_of_their_own_are_served(root: Caller) -> None:
+    """The node's end of such a cable has no address to redirect to."""
+    name = f"{NAME}-ptp"
+    found = text("userspace", name=name).replace("spec:\n", f"spec:\n  network:{DUAL_STACK}", 1)
+    found = found.replace("  clusterIP: 10.96.0.80\n", "  ipFamilyPolicy: RequireDualStack\n")
+    with root.lab(name, found) as lab:
+        assert lab.failures() == []
+        assert "--to-ports" not in lab.rules("node1")
+        for url in ("http://172.18.0.2:30080", "http://[fd00:172:18::2]:30080"):
+            assert seen(lab, "external/client", url) in {"172.18.0.2", "fd00:172:18::2"}
+
+
 @pytest.mark.root
 def test_a_service_without_pods_is_answered_and_hung_up_on(lab: Lab) -> None:
     lab.up(text("userspace"))

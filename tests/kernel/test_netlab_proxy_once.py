@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
+from netlab_command import NOBODY, can_become_another_user
 from proxy_objects import CASES, documents
 from proxy_reference import cases, comparable, flags_of, measured
 
@@ -254,7 +255,7 @@ def test_node_ports_and_local_traffic_follow_the_flags() -> None:
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=BridgeInterface"), 2, "--pod-bridge-interface"),
         (("--node=node1", "-f", "-", "--once", "--detect-local-mode=Guess"), 2, "Guess"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=quantum"), 2, "quantum"),
-        (("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs"), 3, "ipvs"),
+        (("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs", "--ipvs-scheduler=best"), 2, "best"),
         (("--node=node1", "-f", "-", "--once", "--proxy-mode=userspace"), 2, "with --once there would be nobody"),
         (("--node=node1", "--once"), 2, "--kubeconfig"),
         (("-f", "-", "--once"), 2, "--node"),
@@ -267,39 +268,42 @@ def test_wrong_flags_are_refused_by_name_and_change_nothing(arguments: tuple[str
     assert not [line for line in rules() if "KUBE" in line]
 
 
-def test_without_rights_it_says_what_is_missing_and_what_to_do() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to become somebody without rights")
-    done = subprocess.run(
-        [NETLAB, "proxy", "--node=node1", "-f", "-", "--once"],
-        input=NODE1,
-        capture_output=True,
-        text=True,
-        check=False,
-        user=65534,
-        group=65534,
-        extra_groups=[],
-    )
+def test_mode_ipvs_without_ip_vs_in_the_kernel_says_what_is_missing_and_changes_nothing() -> None:
+    if Path("/proc/net/ip_vs").exists():
+        pytest.skip("this kernel has ip_vs")
+    done = run("--node=node1", "-f", "-", "--once", "--proxy-mode=ipvs", text=NODE1)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "ip_vs" in done.stderr
+    assert "modprobe" in done.stderr
+    assert not [line for line in rules() if "KUBE" in line]
+    assert "kube-ipvs0" not in Path("/proc/thread-self/net/dev").read_text()
+
+
+def by_an_ordinary_user(*command: str, text: str) -> subprocess.CompletedProcess[str]:
+    """Run it as the throw-away user, or where there is no other as who runs the tests: nobody, outside."""
+    identity: dict[str, Any] = {}
+    if can_become_another_user():
+        identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60, **identity)
+
+
+@pytest.mark.parametrize("flags", [("--node=node1", "-f", "-", "--once"), ("--cleanup",)], ids=lambda flags: flags[-1])
+def test_without_rights_it_says_what_is_missing_and_what_to_do(flags: tuple[str, ...]) -> None:
+    elsewhere = ("unshare", "--user")  # in a user namespace that this network namespace does not belong to
+    done = by_an_ordinary_user(*elsewhere, NETLAB, "proxy", *flags, text=NODE1)
     assert (done.returncode, "CAP_NET_ADMIN" in done.stderr, "run as root" in done.stderr) == (3, True, True)
 
 
 def test_the_owner_of_a_user_namespace_may() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to become an ordinary user")
     command = f"{NETLAB} proxy --node=node1 -f - --once -o json"
-    inside = f"XTABLES_LOCKFILE=/dev/null {command} && iptables-legacy-save -t nat"
-    done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", inside],
-        input=NODE1 + service("web", "10.96.0.10"),
-        capture_output=True,
-        text=True,
-        check=False,
-        user=65534,
-        group=65534,
-        extra_groups=[],
-    )
+    inside = f"{command} && iptables-legacy-save -t nat && {NETLAB} proxy --cleanup && iptables-legacy-save -t nat"
+    unshare = ("unshare", "--user", "--map-root-user", "--net", "--mount")
+    text = NODE1 + service("web", "10.96.0.10")
+    done = by_an_ordinary_user(*unshare, "env", "XTABLES_LOCKFILE=/dev/null", "sh", "-c", inside, text=text)
     assert done.returncode == 0, done.stderr
-    assert "default/web cluster IP" in done.stdout
+    written, cleaned = done.stdout.split("COMMIT\n")[:2]
+    assert "default/web cluster IP" in written
+    assert "default/web" not in cleaned
 
 
 def test_an_address_that_the_node_gets_later_answers_node_ports_after_the_next_full_sync() -> None:

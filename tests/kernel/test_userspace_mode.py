@@ -7,8 +7,10 @@ import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +33,7 @@ VIP, VIP_6 = "10.96.0.10", "fd00:10:96::10"
 NODE_ADDRESS, NODE_ADDRESS_6 = "172.18.0.2", "fd00:172:18::2"
 NODE_PORT = 30080
 MEGABYTES_10 = os.urandom(1 << 20) * 10
+NOBODY = "10.244.0.9"
 PLACES = (NODE, POD)
 
 
@@ -147,6 +150,17 @@ def test_the_node_itself_reaches_a_node_port_on_loopback(lab: ProxyLab) -> None:
         assert told(lab, NODE, "127.0.0.1", NODE_PORT) == f"{PODS[0]} {GATEWAY}"
 
 
+def test_an_external_address_is_answered_and_its_neighbour_is_not(lab: ProxyLab) -> None:
+    with answering(lab, PODS[0]):
+        serve(lab, PODS[0], externalIPs=["198.51.100.7"])
+        for place in PLACES:
+            assert told(lab, place, "198.51.100.7", 80) == f"{PODS[0]} {GATEWAY}"
+        with lab.inside(NODE), socket.socket(AF_INET, SOCK_STREAM) as client:
+            client.settimeout(0.5)
+            with pytest.raises(OSError, match=r"timed out|refused|No route"):
+                client.connect(("198.51.100.8", 80))
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("endpoint", "targets"),
@@ -189,6 +203,19 @@ def test_an_endpoint_that_refuses_is_passed_over(lab: ProxyLab) -> None:
     with answering(lab, PODS[1]):
         serve(lab, *PODS)
         assert {told(lab, NODE, VIP, 80).split()[0] for _ in range(4)} == {PODS[1]}
+
+
+def test_an_endpoint_that_is_silent_is_passed_over_within_a_second(lab: ProxyLab) -> None:
+    with answering(lab, PODS[1]):
+        serve(lab, PODS[1], NOBODY)
+        started = time.monotonic()
+        assert {told(lab, POD, VIP, 80).split()[0] for _ in range(2)} == {PODS[1]}
+        assert time.monotonic() - started < 1
+
+
+def test_where_no_endpoint_answers_the_client_is_hung_up_on(lab: ProxyLab) -> None:
+    serve(lab, PODS[0])
+    assert told(lab, POD, VIP, 80) == ""
 
 
 def test_a_udp_client_whose_endpoint_turns_it_down_gets_the_next_one(lab: ProxyLab) -> None:
@@ -319,6 +346,47 @@ def test_a_proxy_that_was_killed_leaves_rules_to_ports_where_nobody_answers_unti
         for place, address, port in ((POD, VIP, 80), (NODE, VIP, 80), (POD, NODE_ADDRESS, NODE_PORT)):
             assert told(lab, place, address, port) == f"{PODS[0]} {GATEWAY}"
         assert ports() != old
+
+
+def test_a_udp_client_that_outlives_the_proxy_is_answered_by_the_next_one(lab: ProxyLab) -> None:
+    """Conntrack knows its flow still, which leads to a port where nobody listens any more."""
+    with answering(lab, PODS[0], SOCK_DGRAM):
+        serve(lab, PODS[0], protocol="UDP")
+        with datagrams(lab, POD, VIP, 80) as client:
+            client.send(b"who?")
+            assert client.recv(100)
+            lab.stop("proxy", signal.SIGKILL)
+            lab.start_proxy()
+            lab.followed()
+            client.send(b"who?")
+            assert client.recv(100).decode().split()[0] == PODS[0]
+
+
+def test_clients_and_servers_that_break_off_leave_nothing_open(lab: ProxyLab) -> None:
+    with lab.listen(PODS[0], 8080) as server:
+        serve(lab, PODS[0])
+        idle = sockets_of(lab.processes["proxy"])
+        for number in range(60):
+            client = connect(lab, POD, VIP, 80)
+            accepted, _ = server.accept()
+            client.sendall(b"x")
+            assert accepted.recv(1) == b"x", "from here on there are both connections"
+            first, second = (client, accepted) if number % 2 else (accepted, client)
+            if number % 3 == 0:
+                first.sendall(MEGABYTES_10[:100_000])
+            if number % 5 == 0:
+                first.shutdown(SHUT_WR)
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            first.close()
+            read_to_end(second)
+        until(lambda: sockets_of(lab.processes["proxy"]) <= idle)
+
+
+def read_to_end(connection: socket.socket) -> None:
+    """Until the other side has ended it, one way or the other."""
+    with connection, suppress(ConnectionError):
+        connection.settimeout(WITHIN_SECONDS)
+        read_all(connection)
 
 
 def test_rules_of_a_killed_proxy_are_found_and_taken_away(lab: ProxyLab) -> None:

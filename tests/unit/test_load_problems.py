@@ -274,13 +274,13 @@ FIELDS = {
             )
         ],
     ),
-    "a proxy mode that is not there yet is refused, not replaced": (
-        lab("proxy: {mode: →ipvs}"),
+    "a scheduler that IPVS has not gets those that it has": (
+        lab("proxy: {mode: ipvs, ipvs: {scheduler: →wr}}"),
         [
             Wrong(
-                "spec.proxy.mode",
-                "proxy mode ipvs is not there yet",
-                "this version has iptables, nftables, userspace",
+                "spec.proxy.ipvs.scheduler",
+                '"wr" is not supported: supported values: "rr", "wrr", "lc", "wlc", ',
+                "mean rr?",
             )
         ],
     ),

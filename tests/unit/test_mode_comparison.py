@@ -11,7 +11,7 @@ import yaml
 from netlab.cli.main import run
 from netlab.cli.mode_reports import mode_comparison
 from netlab.model.comparison import Measurement, ModeComparison, ModeRow, Paired
-from netlab.model.modes import BY_PROCESS, MODES_THERE, ProxyMode
+from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.proxy.behaviours import BEHAVIOURS
 from netlab.proxy.costs import cost_of
 
@@ -44,7 +44,7 @@ def test_every_mode_has_its_behaviour() -> None:
     assert set(BEHAVIOURS) == set(ProxyMode)
 
 
-@pytest.mark.parametrize("mode", sorted(MODES_THERE - {ProxyMode.IPVS}))
+@pytest.mark.parametrize("mode", sorted({*ProxyMode} - {ProxyMode.IPVS}))
 def test_what_a_service_costs_is_counted_in_every_mode_that_spells_rules(mode: ProxyMode) -> None:
     cost = cost_of(mode)
     assert cost is not None

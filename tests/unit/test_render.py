@@ -83,19 +83,33 @@ def test_the_flags_change_the_rules() -> None:
     assert ("! -d 127.0.0.0/8" in plain, "! -d 127.0.0.0/8" in no_loopback) == (False, True)
 
 
+def test_mode_ipvs_has_a_text_for_each_of_its_three_tools() -> None:
+    text = rendered("--proxy-mode=ipvs", "--ipvs-scheduler=lc", text=NODE1 + WEB)
+    parts = dict(part.split("\n", 1) for part in text.removeprefix("# ").split("\n# "))
+
+    assert list(parts) == ["IPv4: for ipset restore", "IPv4: for ipvsadm --restore", "IPv4: for iptables-restore"]
+    assert "add KUBE-CLUSTER-IP 10.96.0.10,tcp:80\n" in parts["IPv4: for ipset restore"]
+    assert parts["IPv4: for ipvsadm --restore"] == "-A -t 10.96.0.10:80 -s lc\n"
+    assert "--match-set KUBE-CLUSTER-IP dst,dst" in parts["IPv4: for iptables-restore"]
+
+    document = json.loads(rendered("--proxy-mode=ipvs", "-o", "json", text=NODE1 + WEB))
+    assert document["virtualServers"] == {"IPv4": "-A -t 10.96.0.10:80 -s rr\n"}
+    assert document["addressSets"]["IPv4"].startswith("create KUBE-LOOP-BACK ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
         ((), 2, "--node"),
+        (("--node=node1", "--proxy-mode=ipvs", "--ipvs-scheduler=fair"), 2, "fair"),
         (("--node=node1", "--cluster-cidr="), 2, "--cluster-cidr"),
-        (("--node=node1", "--proxy-mode=ipvs"), 3, "ipvs"),
         (("--node=node1", "--proxy-mode=userspace"), 2, "ports that a kube-proxy process chooses"),
         (("--node=node1", "--family=IPX"), 2, "IPX"),
     ],
     ids=[
         "no node",
+        "a scheduler that is none",
         "an empty range",
-        "a mode that is not built",
         "a mode of which nothing is known before it runs",
         "a family that is none",
     ],

@@ -160,6 +160,16 @@ def test_a_node_whose_address_is_not_known_redirects_its_own_packets() -> None:
     ]
 
 
+def test_where_interfaces_have_no_address_everything_leads_to_the_nodes() -> None:
+    """REDIRECT drops what comes in by an interface without an address."""
+    config = ProxyConfig(node_name="node1", userspace_on_node_address=True)
+    lines = spelled(service(spec={"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]}), config=config)
+
+    for chain in ("KUBE-PORTALS-CONTAINER", "KUBE-NODEPORT-CONTAINER"):
+        (line,) = lines_of(chain, lines)
+        assert line.endswith(f"-j DNAT --to-destination {NODE1}:{LISTENER}")
+
+
 def test_node_ports_answer_only_where_they_shall() -> None:
     config = ProxyConfig(node_name="node1", nodeport_addresses=(ip_network("172.20.0.0/16"),))
     node_port = service(spec={"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]})

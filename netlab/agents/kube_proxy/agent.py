@@ -140,8 +140,8 @@ class KubeProxy:
                 tasks.create_task(self._follow(EndpointSlice, label_selector=HEADLESS))
                 if self.mode is ProxyMode.NFTABLES and not self._config.service_cidrs:
                     tasks.create_task(self._follow(ServiceCIDR))
-                tasks.create_task(self._proxier.work())
                 tasks.create_task(self._runner.run())
+                tasks.create_task(self._proxier.work())
                 tasks.create_task(self._watch_tables())
                 tasks.create_task(self._answer_health_checks())
         finally:

@@ -28,6 +28,7 @@ from netlab.model.status import ProxyResult
 from netlab.model.topology import Topology, TopologySpec
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
+from netlab.proxy.lab_config import lab_config
 
 RETRY_SECONDS = 0.1
 LISTED_WITHIN_SECONDS = 60.0
@@ -102,15 +103,9 @@ async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, o
         spec = await _topology(client)
         while True:
             families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
-            work = _following_or_saying(access, _config(spec, node), options, families)
-            spec = await _until_another_config(work, client, node, _config(spec, node))
+            work = _following_or_saying(access, lab_config(spec, node), options, families)
+            spec = await _until_another_config(work, client, node, lab_config(spec, node))
             log.info("the topology says %s now", spec.proxy_mode(node))
-
-
-def _config(spec: TopologySpec, node: str) -> ProxyConfig:
-    network = spec.network
-    mode = spec.proxy_mode(node)
-    return ProxyConfig(node_name=node, mode=mode, cluster_cidrs=network.pod_cidrs, service_cidrs=network.service_cidrs)
 
 
 async def _until_another_config(work: Work, client: ApiClient, node: str, config: ProxyConfig) -> TopologySpec:
@@ -133,7 +128,7 @@ async def _another_config(client: ApiClient, node: str, config: ProxyConfig) -> 
     async for event in source.reflect(Topology):
         if event.object is not None and event.type is not EventType.DELETED:
             spec = event.object.spec
-            if _config(spec, node) != config:
+            if lab_config(spec, node) != config:
                 return spec
     raise AssertionError("a watch goes on for ever")
 

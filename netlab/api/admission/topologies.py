@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from netlab.api.admission.causes import Causes, address_in, duplicate, required, unsupported, wrong
+from netlab.api.admission.causes import Causes, address_in, duplicate, required, wrong
 from netlab.api.admission.names import check_labels, check_metadata, subdomain_problem
 from netlab.api.statuses import Cause, invalid
 from netlab.errors import InvalidInput
-from netlab.model.modes import MODES_THERE
 from netlab.model.topology import Cidr, External, Network, NodeEntry, Topology
 from netlab.plan.addresses import complete, overlapping
 
@@ -40,10 +39,6 @@ def check_topology(topology: Topology, before: Topology | None = None) -> Causes
     if before is not None:
         yield from _check_same_ranges(network, before.spec.network)
     yield from _check_machines(topology)
-    modes = {f"spec.nodes[{index}].proxyMode": node.proxy_mode for index, node in enumerate(topology.spec.nodes)}
-    for field, mode in {"spec.proxy.mode": topology.spec.proxy.mode, **modes}.items():
-        if mode is not None and mode not in MODES_THERE:
-            yield unsupported(field, mode.value, sorted(MODES_THERE))
 
 
 def _ranges(network: Network) -> dict[str, Cidr]:

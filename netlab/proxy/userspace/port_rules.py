@@ -36,14 +36,17 @@ class PortRules(NamedTuple):
     nodeport_non_local: tuple[Rule, ...] = ()
 
 
-def spell_port(served: ServedPort, *, node_address: IPAddress | None, listeners: Listeners) -> PortRules:
+def spell_port(
+    served: ServedPort, *, node_address: IPAddress | None, redirect: bool, listeners: Listeners
+) -> PortRules:
     """The lines of one Service port.
 
     `node_address` is the node's own in that family. Where it is not known the node's packets are redirected too, which
-    in OUTPUT leads to loopback.
+    in OUTPUT leads to loopback. Without `redirect` whatever comes from outside goes to the node's address as well.
     """
-    from_outside = Redirect(served.listener)
-    from_node = Dnat(node_address, served.listener) if node_address else from_outside
+    redirected = Redirect(served.listener)
+    from_node = Dnat(node_address, served.listener) if node_address else redirected
+    from_outside = redirected if redirect else from_node
     return PortRules(
         portals_container=tuple(_portals(served.route, from_outside)),
         portals_host=tuple(_portals(served.route, from_node)),

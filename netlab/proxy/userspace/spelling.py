@@ -51,6 +51,7 @@ class Spelling:
     ) -> None:
         self._family = family
         self._node_address = node.address(family)
+        self._redirect = not config.userspace_on_node_address
         self.listeners = nodeport_listeners(config.on_node(node), local_addresses=local_addresses, family=family)
         """The addresses on which node ports answer; None: on every local one."""
         self._ports: dict[PortKey, PortRules] = {}  # the last one's lines come first
@@ -95,7 +96,7 @@ class Spelling:
     def _spelled(self, served: ServedPort | None) -> PortRules:
         if served is None:
             return _NOTHING
-        return spell_port(served, node_address=self._node_address, listeners=self.listeners)
+        return spell_port(served, node_address=self._node_address, redirect=self._redirect, listeners=self.listeners)
 
 
 def _chains(ports: list[PortRules]) -> tuple[tuple[Chain, ...], tuple[Chain, ...]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
 from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
-from netlab.kernel import iptables
+from netlab.kernel import dummy, iptables
+from netlab.model.ipvs import DEVICE
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Backend, Family, IPAddress, Jump, Table
 from netlab.model.state import Sysctl
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import NodeFacts, ProxyConfig
 from netlab.proxy.iptables import Spelling, names
+from netlab.proxy.ipvs import rules as ipvs_rules
 
 ROUTE_LOCALNET = Sysctl("net/ipv4/conf/all/route_localnet", "1")
 
@@ -59,7 +61,11 @@ class IptablesMode(Mode):
             spelling.update(changed, endpoint_total=endpoint_totals[family])
 
     def remove(self, families: tuple[Family, ...]) -> bool:
-        """KUBE-FIREWALL stays, as kube-proxy leaves it: the kubelet of a node counts it as its own too."""
+        """KUBE-FIREWALL stays, as kube-proxy leaves it: the kubelet of a node counts it as its own too.
+
+        So does what mode ipvs has as well, where that mode is at work: when a kube-proxy of it starts again, nothing is
+        taken away from under its packets.
+        """
         removed = [self._remove(family) for family in families]
         return any(removed)
 
@@ -87,7 +93,8 @@ class IptablesMode(Mode):
         if not present:
             return False
         spelling = Spelling(config=ProxyConfig(node_name=""), node=NodeFacts(""), family=family)
-        ours = {table.name: _without_firewall(table) for table in spelling.tables()}
+        kept = ipvs_rules.CHAINS if dummy.is_there(DEVICE) else {}
+        ours = {table.name: _without(table, (names.FIREWALL, *kept.get(table.name, ()))) for table in spelling.tables()}
         changed = [KernelTables(family).remove(ours[name], backend=backend) for backend, name in present]
         return any(changed)
 
@@ -99,9 +106,12 @@ class IptablesMode(Mode):
         return bool(patches)
 
 
-def _without_firewall(table: Table) -> Table:
+def _without(table: Table, kept: Collection[str]) -> Table:
+    hooks_kept = ipvs_rules.hooks(table.name) if names.POSTROUTING in kept or names.FORWARD in kept else ()
     return replace(
         table,
-        chains=tuple(chain for chain in table.chains if chain.name != names.FIREWALL),
-        hooks=tuple(hook for hook in table.hooks if hook.rule.target != Jump(names.FIREWALL)),
+        chains=tuple(chain for chain in table.chains if chain.name not in kept),
+        hooks=tuple(
+            hook for hook in table.hooks if hook.rule.target != Jump(names.FIREWALL) and hook not in hooks_kept
+        ),
     )

@@ -10,6 +10,8 @@ OTHERS = 256
 """Files that are left to the rest of the process: netlink, HTTP, the log, commands' pipes."""
 CONNECTIONS_SHARE = 0.75
 """Of the files that remain; the rest is for listening sockets, of which there must be one a Service port."""
+AT_MOST = 20_000
+"""Ten thousand connections: each takes memory as well."""
 SAID_EVERY_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
@@ -43,4 +45,4 @@ def allowed_here() -> Allowance:
     """What this process may have, once it has raised its limit of open files as far as it may."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return Allowance(int(max(hard - OTHERS, 0) * CONNECTIONS_SHARE))
+    return Allowance(min(AT_MOST, int(max(hard - OTHERS, 0) * CONNECTIONS_SHARE)))

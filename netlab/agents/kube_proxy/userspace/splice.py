@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 
 CHUNK = 1 << 16
 """Bytes that are copied at once."""
+KEEPALIVE_SECONDS = 15
+"""How soon and how often a silent client or endpoint is asked whether it is still there, as Go does of itself."""
 
 
 async def splice(one: socket.socket, other: socket.socket) -> None:
@@ -42,7 +44,9 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @asynccontextmanager
 async def _streams(connected: socket.socket) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a client that vanished is noticed in the end
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+        connected.setsockopt(socket.IPPROTO_TCP, option, KEEPALIVE_SECONDS)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     reader, writer = await asyncio.open_connection(sock=connected)
     try:
