@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from netlab_command import Caller, comes_true, pid_namespaces
+from netlab_command import NETLAB, Caller, Done, comes_true, pid_namespaces
 
 from netlab.model.modes import ProxyMode
 
@@ -46,3 +46,23 @@ def test_a_measurement_that_is_broken_off_leaves_no_process(somebody: Caller, nu
         process.send_signal(number)
         process.wait(10)
     assert comes_true(lambda: not pid_namespaces())
+
+
+def without_network_namespaces(somebody: Caller, *arguments: str) -> Done:
+    """The command where the kernel gives no more of them."""
+    script = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"'
+    words = ("--user", "--map-root-user", "sh", "-c", script, "sh", NETLAB, *arguments)
+    return somebody.run(*words, program="unshare")
+
+
+def test_who_gets_no_namespaces_is_told_so_of_every_mode(somebody: Caller) -> None:
+    done = without_network_namespaces(somebody, "modes", "-o", "json")
+    modes = json.loads(done.out)["modes"]
+    assert [each["mode"] for each in modes] == [mode.value for mode in ProxyMode]
+    assert all(not each["usable"] and "namespaces" in each["missing"] and each["remedy"] for each in modes)
+
+
+def test_who_gets_no_namespaces_cannot_measure(somebody: Caller) -> None:
+    done = without_network_namespaces(somebody, "modes", "--measure")
+    assert (done.status, done.out) == (3, "")
+    assert "namespaces" in done.err
