@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
+from pathlib import Path
 
 from netlab.errors import MissingCapability
 from netlab.kernel import sysctls
@@ -12,6 +12,10 @@ from netlab.model.state import Sysctl
 
 SYSTEM_PATH = "/usr/sbin:/sbin"
 HOST_BRIDGES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
+
+
+EVERY_USER = ["0", "0", "4294967295"]
+"""What /proc/self/uid_map holds outside of user namespaces; user_namespaces(7)."""
 
 
 def load_bridge_netfilter() -> None:
@@ -23,10 +27,23 @@ def load_bridge_netfilter() -> None:
     """
     if sysctls.read(HOST_BRIDGES[0]) is not None:
         return
-    environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
-    with contextlib.suppress(FileNotFoundError):
-        subprocess.run(["modprobe", "br_netfilter"], check=False, capture_output=True, env=environment)
+    _modprobe("br_netfilter")
     if sysctls.read(HOST_BRIDGES[0]) is None:
         raise MissingCapability("bridged packets cannot pass iptables", "run `sudo modprobe br_netfilter` once")
     for key in HOST_BRIDGES:
         sysctls.write(Sysctl(key, "0"), where="the host")
+
+
+def bridge_netfilter_is_loadable() -> bool:
+    """Whether `load_bridge_netfilter` would succeed where it is not loaded: who calls may load it, and there is one."""
+    root = os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == EVERY_USER
+    return root and _modprobe("--dry-run", "br_netfilter")
+
+
+def _modprobe(*arguments: str) -> bool:
+    environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
+    try:
+        done = subprocess.run(["modprobe", *arguments], check=False, capture_output=True, env=environment)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0

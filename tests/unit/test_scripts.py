@@ -127,3 +127,21 @@ def test_what_netlab_runs_with_is_what_it_is_tested_with() -> None:
         return {line.split(" ")[0] for line in lines if "==" in line}
 
     assert pinned("run.txt") <= pinned("test.txt")
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("with-kernel", []),
+        ("with-kernel", ["--kernel", "uml"]),
+        ("with-kernel", ["--kernel", "minix", "true"]),
+        ("with-kernel", ["--need", "ipvs", "true"]),
+        ("with-kernel", ["--help"]),
+        ("test-kernels", ["minix"]),
+        ("test-fresh", ["slackware"]),
+    ],
+)
+def test_wrong_usage_of_a_script_shows_its_usage_and_runs_nothing(script: str, arguments: list[str]) -> None:
+    done = as_nobody([ROOT / "scripts" / script, *arguments], os.environ["PATH"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"scripts/{script} [" in done.stderr
