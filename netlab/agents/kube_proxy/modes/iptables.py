@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
+from netlab.agents.kube_proxy.modes.by_iptables import ByIptables
 from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Routes, Situation
 from netlab.kernel import dummy, iptables
 from netlab.model.ipvs import DEVICE
 from netlab.model.modes import ProxyMode
-from netlab.model.rules import Backend, Family, IPAddress, Jump, Table
+from netlab.model.rules import Family, Jump, Table
 from netlab.model.state import Sysctl
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import NodeFacts, ProxyConfig
@@ -21,14 +22,14 @@ from netlab.proxy.ipvs import rules as ipvs_rules
 ROUTE_LOCALNET = Sysctl("net/ipv4/conf/all/route_localnet", "1")
 
 
-class IptablesMode(Mode):
+class IptablesMode(ByIptables[Spelling]):
     """The rules of `netlab.proxy.iptables`, by whichever iptables this kernel has."""
 
     name: ClassVar[ProxyMode] = ProxyMode.IPTABLES
 
     def __init__(self) -> None:
+        super().__init__()
         self._tables: dict[Family, KernelTables] = {}
-        self._spellings: dict[Family, Spelling] = {}
 
     def require(self, family: Family) -> None:
         iptables.require_tables(family)
@@ -68,21 +69,6 @@ class IptablesMode(Mode):
         """
         removed = [self._remove(family) for family in families]
         return any(removed)
-
-    def rule_counts(self) -> Mapping[tuple[Family, str], int]:
-        return {
-            (family, table): count
-            for family, spelling in self._spellings.items()
-            for table, count in spelling.rule_counts().items()
-        }
-
-    @property
-    def backends(self) -> Mapping[Family, Backend]:
-        return {family: iptables.require_tables(family) for family in self._spellings}
-
-    @property
-    def nodeport_listeners(self) -> Mapping[Family, tuple[IPAddress, ...] | None]:
-        return {family: spelling.listeners for family, spelling in self._spellings.items()}
 
     @property
     def left_out(self) -> tuple[Complaint, ...]:

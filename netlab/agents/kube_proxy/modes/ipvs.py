@@ -8,16 +8,17 @@ import time
 from collections.abc import Mapping
 from typing import ClassVar
 
+from netlab.agents.kube_proxy.modes.by_iptables import ByIptables
 from netlab.agents.kube_proxy.modes.ipvs_departures import LOOK_EVERY_SECONDS, Departures
 from netlab.agents.kube_proxy.modes.ipvs_kernel import KernelIpvs
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Routes, Situation
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import dummy, iptables, sysctls
 from netlab.kernel.ipsets import SetSocket, require_sets
 from netlab.kernel.ipvs import IpvsSocket, require_ipvs
 from netlab.model.ipvs import DEVICE, SetKind
 from netlab.model.modes import ProxyMode
-from netlab.model.rules import Backend, Chain, Family, IPAddress, Table
+from netlab.model.rules import Chain, Family, Table
 from netlab.model.state import Sysctl
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
@@ -28,15 +29,15 @@ from netlab.proxy.ipvs.settings import SYSCTLS
 log = logging.getLogger(__name__)
 
 
-class IpvsMode(Mode):
+class IpvsMode(ByIptables[Spelling]):
     """Virtual servers, address sets and rules as kube-proxy makes them, and the interface kube-ipvs0."""
 
     name: ClassVar[ProxyMode] = ProxyMode.IPVS
 
     def __init__(self) -> None:
+        super().__init__()
         self._departures = Departures(time.monotonic)
         self._kernels: dict[Family, KernelIpvs] = {}
-        self._spellings: dict[Family, Spelling] = {}
 
     def require(self, family: Family) -> None:
         iptables.require_tables(family)
@@ -106,21 +107,6 @@ class IpvsMode(Mode):
                 dummy.delete(DEVICE)
             sets.destroy(names)
         return True
-
-    def rule_counts(self) -> Mapping[tuple[Family, str], int]:
-        return {
-            (family, table): count
-            for family, spelling in self._spellings.items()
-            for table, count in spelling.rule_counts().items()
-        }
-
-    @property
-    def backends(self) -> Mapping[Family, Backend]:
-        return {family: iptables.require_tables(family) for family in self._spellings}
-
-    @property
-    def nodeport_listeners(self) -> Mapping[Family, tuple[IPAddress, ...] | None]:
-        return {family: spelling.listeners for family, spelling in self._spellings.items()}
 
     @property
     def left_out(self) -> tuple[Complaint, ...]:

@@ -10,13 +10,14 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from netlab.agents.kube_proxy.modes.by_iptables import ByIptables
 from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Routes, Situation
 from netlab.agents.kube_proxy.userspace import Portals
 from netlab.errors import KernelError
 from netlab.kernel import iptables
 from netlab.model.modes import ProxyMode
-from netlab.model.rules import Backend, Family, IPAddress
+from netlab.model.rules import Family
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import NodeFacts, ProxyConfig
 from netlab.proxy.decide import Route
@@ -26,7 +27,7 @@ from netlab.proxy.userspace import ServedPort, Spelling, complaints, is_served
 log = logging.getLogger(__name__)
 
 
-class UserspaceMode(Mode):
+class UserspaceMode(ByIptables[Spelling]):
     """The rules of `netlab.proxy.userspace`, and the sockets of `netlab.agents.kube_proxy.userspace`.
 
     Sockets are opened before there are rules to them, and closed after these are gone.
@@ -35,9 +36,9 @@ class UserspaceMode(Mode):
     name: ClassVar[ProxyMode] = ProxyMode.USERSPACE
 
     def __init__(self) -> None:
+        super().__init__()
         self._portals = Portals()
         self._tables: dict[Family, KernelTables] = {}
-        self._spellings: dict[Family, Spelling] = {}
         self._complaints: dict[PortKey, tuple[Complaint, ...]] = {}
         self._without_socket: dict[PortKey, Route] = {}
 
@@ -86,21 +87,6 @@ class UserspaceMode(Mode):
     def remove(self, families: tuple[Family, ...]) -> bool:
         removed = [self._remove(family) for family in families]
         return any(removed)
-
-    def rule_counts(self) -> Mapping[tuple[Family, str], int]:
-        return {
-            (family, table): count
-            for family, spelling in self._spellings.items()
-            for table, count in spelling.rule_counts().items()
-        }
-
-    @property
-    def backends(self) -> Mapping[Family, Backend]:
-        return {family: iptables.require_tables(family) for family in self._spellings}
-
-    @property
-    def nodeport_listeners(self) -> Mapping[Family, tuple[IPAddress, ...] | None]:
-        return {family: spelling.listeners for family, spelling in self._spellings.items()}
 
     @property
     def left_out(self) -> tuple[Complaint, ...]:
