@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -23,6 +24,25 @@ DIFFERENT = {
     }
 }
 """What mode nftables does otherwise: it refuses ports that a ClusterIP does not have, and drops what nobody has."""
+IN_USERSPACE = {
+    "the node accepts a connection itself, before it chooses a Pod": (
+        r".* reaches .*",
+        r"10 flows: 10 reached; it was no Pod of this lab that answered",
+    ),
+    "it accepts it where there is no endpoint too, and knows no policy Local": (
+        r".* is (refused|dropped)",
+        r"3 flows: 3 reached; every flow should be (refused|dropped)",
+    ),
+    "a datagram to a Service without endpoints meets silence": (
+        r".*/udp is refused",
+        r"3 flows: 3 dropped; every flow should be refused",
+    ),
+    "a load balancer's address with source ranges is not served": (
+        r".* -> 172\.18\.255\.3:80 .*",
+        r"\d+ flows: \d+ unreachable; every flow should be .*",
+    ),
+}
+"""What fares otherwise in mode userspace: an expectation, and what is seen instead."""
 KEEPS_ASKING = """
 import http.client, sys
 connection = http.client.HTTPConnection("10.96.0.80", 80, timeout=10)
@@ -45,6 +65,20 @@ def test_a_topology_holds_what_it_says_in_mode_nftables_too(root: Caller, file: 
     with root.lab(name, in_mode(topology(file, name=name), ProxyMode.NFTABLES)) as lab:
         assert dict(lab.failures()) == DIFFERENT.get(file, {})
         assert {node["proxyMode"] for node in lab.json("status")["nodes"]} == {"nftables"}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("file", FILES)
+def test_a_topology_differs_in_mode_userspace_only_as_that_mode_must(root: Caller, file: str) -> None:
+    name = f"{PREFIX}-{file}"
+    with root.lab(name, in_mode(topology(file, name=name), ProxyMode.USERSPACE)) as lab:
+        failures = lab.failures()
+    assert failures
+    assert [failed for failed in failures if not any(_is_of(failed, each) for each in IN_USERSPACE.values())] == []
+
+
+def _is_of(failed: tuple[str, str], difference: tuple[str, str]) -> bool:
+    return all(re.fullmatch(pattern, text) for pattern, text in zip(difference, failed, strict=True))
 
 
 @pytest.fixture(scope="module")
