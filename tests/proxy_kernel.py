@@ -29,6 +29,8 @@ from netlab.proxy.config import ProxyConfig
 LUCK = 1e-9
 """How likely it may be that a test fails because chance left an endpoint out."""
 AT_ONCE = 40
+ROUNDS_FOR_ANSWERS = 20
+"""How often it is waited for the answers that must come; on a busy machine some came after the first time."""
 FIRST_PORT, LAST_PORT = 10000, 29000
 TOOLS = ("iptables-legacy", "ip6tables-legacy")
 
@@ -208,6 +210,11 @@ class KernelNode:
         for token in reached:
             place, heard = next(each for each in arrivals[token] if each.heard.word is Word.QUESTION)
             self._stage.send(heard.flow.back(), Word.ANSWER, token, place=place)
-        answers = [each for each in self._stage.settled() if each.heard.word is Word.ANSWER]
-        heard_back = {(each.place, each.heard.token, each.heard.flow) for each in answers}
-        assert heard_back == {(self._place(sent[token]), token, sent[token].back()) for token in reached}
+        expected = {(self._place(sent[token]), token, sent[token].back()) for token in reached}
+        heard_back = set[tuple[str, int, Flow]]()
+        for _ in range(ROUNDS_FOR_ANSWERS):
+            answers = [each for each in self._stage.settled() if each.heard.word is Word.ANSWER]
+            heard_back |= {(each.place, each.heard.token, each.heard.flow) for each in answers}
+            if heard_back >= expected:
+                break
+        assert heard_back == expected
