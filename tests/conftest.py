@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import leaks
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from netlab.errors import MissingCapability, NetlabError
 from netlab.kernel.ipsets import require_sets
@@ -29,8 +29,10 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 GRACE_SECONDS = 3.0
 """How long a process that a test stopped may take to be gone."""
 
-# A checkout may be read-only for who runs the tests; without a data base every run tries the same examples.
-settings.register_profile("netlab", database=None, derandomize=True, deadline=None)
+# A checkout may be read-only for who runs the tests; without a data base every run tries the same examples. On an
+# emulated processor these take long: that says nothing of netlab.
+SLOW = (HealthCheck.too_slow,)
+settings.register_profile("netlab", database=None, derandomize=True, deadline=None, suppress_health_check=SLOW)
 settings.load_profile("netlab")
 
 
