@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from itertools import count
 from math import ceil, log
+from pathlib import Path
 
 from proxy_memory import MEMORIES, NobodyCanWrite
 from proxy_objects import MACHINE_ADDRESSES
@@ -16,9 +17,12 @@ from proxy_tables import Probe, Scene
 from proxy_tables.differences import in_nftables
 from proxy_tracer import DROPPED, REFUSED, UNTOUCHED, Outcome, Signal, masqueraded, reaches, read_packet
 from proxy_wire import Flow, Word
+from waiting import until
 
 from netlab.agents.kube_proxy.core import Proxier
 from netlab.kernel import conntrack, sysctls
+from netlab.kernel.dummy import addresses_of
+from netlab.model.ipvs import DEVICE
 from netlab.model.modes import ProxyMode
 from netlab.model.objects import KubernetesObject
 from netlab.model.rules import Family, Verdict
@@ -31,6 +35,7 @@ LUCK = 1e-9
 AT_ONCE = 40
 ROUNDS_FOR_ANSWERS = 20
 """How often it is waited for the answers that must come; on a busy machine some came after the first time."""
+ROUTES_6 = Path("/proc/thread-self/net/ipv6_route")
 FIRST_PORT, LAST_PORT = 10000, 29000
 TOOLS = ("iptables-legacy", "ip6tables-legacy")
 
@@ -38,6 +43,13 @@ TOOLS = ("iptables-legacy", "ip6tables-legacy")
 def flows_for(endpoints: int) -> int:
     """How many flows, spread evenly over so many endpoints, leave none of them out but for bad luck."""
     return 2 if endpoints < 2 else ceil((log(endpoints) - log(LUCK)) / -log(1 - 1 / endpoints))
+
+
+def _addresses_answer() -> bool:
+    """Whether the routes of kube-ipvs0's IPv6 addresses are there: the kernel adds them a moment after the address."""
+    addresses = {address.packed.hex() for address in addresses_of(DEVICE) if address.version == 6}
+    routes = ROUTES_6.read_text().splitlines() if addresses else []
+    return addresses <= {words[0] for line in routes if (words := line.split())[1] == "80" and words[-1] == DEVICE}
 
 
 @dataclass(eq=False)
@@ -127,6 +139,7 @@ class KernelNode:
                 self._proxier.put(found)
         self._objects = objects
         self._proxier.sync()
+        until(_addresses_answer)
 
     # --- packets
 
