@@ -1,4 +1,4 @@
-"""What probes report: the JSON shapes `ProbeResult` and `CheckResult` of netlab/v1."""
+"""What probes and traces report: the JSON shapes `ProbeResult`, `CheckResult` and `Journey` of netlab/v1."""
 
 from __future__ import annotations
 
@@ -86,3 +86,84 @@ class CheckResult(Report):
     lab: str
     passed: bool
     results: tuple[ExpectationResult, ...]
+
+
+class Way(StrEnum):
+    """Which of a flow's two directions a packet travels."""
+
+    REQUEST = "request"
+    REPLY = "reply"
+
+
+class PacketSeen(BaseModel):
+    """A packet as it was at one place; ports are None where its protocol has none.
+
+    `flags` are TCP's, in tcpdump's letters (`S`, `S.`, `R`), or what an ICMP error says (`port unreachable`). `mark` is
+    the kernel's mark of it, which leaves the machine with no packet.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    src: str
+    dst: str
+    proto: str
+    sport: int | None = None
+    dport: int | None = None
+    flags: str | None = None
+    mark: int = 0
+
+
+class RuleHit(BaseModel):
+    """A rule that matched a packet: its text as its tool lists it (iptables-save, nft), and the comment in it.
+
+    `probability` is the chance by which a rule that picks at random took this packet.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    chain: str
+    rule: str
+    comment: str | None = None
+    probability: float | None = None
+
+
+class Hop(BaseModel):
+    """One station of a packet on its way, in the order of time.
+
+    `at` is the place (`pod/web-1`, `node/node1`, `external/client`) or `fabric`, the wire between the nodes. `hook` is
+    what it passed there: `link/NAME` an interface, `TABLE/HOOK` a netfilter hook (`nat/PREROUTING`; in mode nftables
+    the base chain, `kube-proxy/nat-prerouting`), `route` the choice of a way, `ipvs` or `proxy` the balancer of those
+    modes, `socket` the program that got it. `packet` is how it left this hop, `changed` which of its fields are not as
+    they came. `verdict` says how it ended, where it ended here. `detail` is the route taken, or the connection that
+    conntrack made, in its tool's words.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at: str
+    hook: str
+    way: Way = Way.REQUEST
+    packet: PacketSeen
+    rules: tuple[RuleHit, ...] = ()
+    changed: tuple[str, ...] = ()
+    verdict: PacketVerdict | None = None
+    detail: str | None = None
+
+
+class Journey(Report):
+    """One flow, seen in the kernel (`hops`) and foretold from the lab's state (`prediction`).
+
+    `agrees` is None where there is only one of the two; `first_difference` says where they part. `meaning` is the end
+    of it in a sentence, and what to do about it.
+    """
+
+    kind: Literal["Journey"] = "Journey"
+    from_: str = Field(alias="from")
+    to: str
+    verdict: PacketVerdict
+    pod: str | None = None
+    agrees: bool | None = None
+    first_difference: str | None = None
+    meaning: str | None = None
+    hops: tuple[Hop, ...] = ()
+    prediction: tuple[Hop, ...] = ()
