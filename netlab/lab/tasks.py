@@ -22,6 +22,7 @@ from netlab.model.targets import Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netlab.model.cluster import ClusterView
     from netlab.model.rules import IPAddress
     from netlab.probe.prober import Prober, Sent
 

@@ -18,8 +18,6 @@ class Reason(StrEnum):
     SOURCE_RANGE = "outside of the source ranges"
     PORT_NOT_SERVED = "the Service has no such port"
     NO_SUCH_SERVICE = "no Service has the address"
-    NOT_ON_THIS_ADDRESS = "node ports are not on this address"
-    NOT_SERVED_BY_MODE = "the proxy mode does not serve it"
     NO_LISTENER = "nobody listens"
     NO_ROUTE = "no route"
     NOBODY_THERE = "nobody has the address"

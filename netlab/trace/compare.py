@@ -29,8 +29,18 @@ def compare(observed: Journey, prediction: Prediction) -> Journey:
             "endpoints": prediction.endpoints,
             "agrees": difference is None,
             "first_difference": difference,
+            "meaning": _meaning(observed, way, known=prediction),
         }
     )
+
+
+def _meaning(observed: Journey, way: Foretold, *, known: Prediction) -> str | None:
+    """The model's reason counts where the end is the model's too."""
+    if observed.verdict is way.verdict:
+        return known.meaning(way)
+    reason = known.meaning(way)
+    says = f"By the lab's state it should be {way.verdict.value}" + (f": {reason}" if reason else ".")
+    return f"{says} Has somebody changed rules, routes or sysctls by hand?"
 
 
 def way_taken(observed: Journey, prediction: Prediction) -> Foretold:

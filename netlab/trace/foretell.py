@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from netlab.errors import NetlabError
-from netlab.model.cluster import Destination, spell
+from netlab.model.cluster import ClusterView, Destination, spell
 from netlab.model.journey import Hop, Journey, PacketVerdict
 from netlab.model.names import Place
 from netlab.model.rules import Family, IPAddress
@@ -14,6 +14,7 @@ from netlab.model.targets import Target, TargetProtocol
 from netlab.proxy.slices import Endpoint
 from netlab.trace.causes import Cause
 from netlab.trace.lab import TracedLab
+from netlab.trace.meaning import explain
 from netlab.trace.packet import Packet
 from netlab.trace.policy import Choice
 from netlab.trace.track import Track
@@ -46,6 +47,7 @@ class Prediction:
     to: str
     destination: Destination
     ways: tuple[Foretold, ...]
+    view: ClusterView
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -65,14 +67,18 @@ class Prediction:
         """The way to the Pod of that name."""
         return next((way for way in self.ways if way.pod == pod), None)
 
-    def journey(self, way: Foretold, *, meaning: str | None = None) -> Journey:
+    def meaning(self, way: Foretold) -> str | None:
+        """What the end of that way means, and what to do about it; None where there is nothing to say."""
+        return explain(self.view, way.cause) if way.cause else None
+
+    def journey(self, way: Foretold) -> Journey:
         """One of the ways as a Journey that nobody has observed."""
         return Journey(
             from_=self.from_,
             to=self.to,
             verdict=way.verdict,
             pod=way.pod,
-            meaning=meaning,
+            meaning=self.meaning(way),
             prediction=way.hops,
             endpoints=self.endpoints,
         )
@@ -97,7 +103,7 @@ def foretell(
         tracks.append(Walk(lab, pick=partial(_always, endpoint)).run(machine, packet))
     endpoints = asked.endpoints or (None,)
     ways = tuple(_foretold(track, endpoint, len(endpoints)) for track, endpoint in zip(tracks, endpoints, strict=True))
-    return Prediction(from_=str(from_), to=str(to), destination=destination, ways=ways)
+    return Prediction(from_=str(from_), to=str(to), destination=destination, ways=ways, view=lab.view)
 
 
 class _Asked:
