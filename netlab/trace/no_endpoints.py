@@ -21,7 +21,7 @@ def why_no_endpoint(view: ClusterView, service: Service, *, port: str = "", fami
     if not pods:
         return f"{name} has no ready endpoint; selector {_spelled(selector)} matches no Pod{_instead(view, service)}"
     missing = _named_port_missing(pods, _port(service, port))
-    return f"{name} has no ready endpoint: {missing or _not_ready(pods, family)}."
+    return f"{name} has no ready endpoint: {missing or _not_ready(pods, family)}"
 
 
 def key_of(service: Service) -> str:
@@ -77,7 +77,7 @@ def _named_port_missing(pods: Iterable[Pod], port: ServicePort | None) -> str | 
     if port.target_port in named:
         return None
     near = difflib.get_close_matches(port.target_port, sorted(named), n=1)
-    return f"none of its Pods has a port called {port.target_port}" + (f"; did you mean {near[0]}?" if near else "")
+    return f"none of its Pods has a port called {port.target_port}" + (f"; did you mean {near[0]}?" if near else ".")
 
 
 def _not_ready(pods: list[Pod], family: Family) -> str:
@@ -87,10 +87,10 @@ def _not_ready(pods: list[Pod], family: Family) -> str:
     unready = [pod for pod in pods if not pod.condition("Ready")]
     for found, what in ((waiting, "no address yet"), (without, f"no {family} address")):
         if len(found) == len(pods):
-            return f"{_these(found)} {'has' if len(found) == 1 else 'have'} {what}"
+            return f"{_these(found)} {'has' if len(found) == 1 else 'have'} {what}."
     if unready:
-        return f"{_these(unready)} {'is' if len(unready) == 1 else 'are'} not ready"
-    return "none of its Pods can be used"
+        return f"{_these(unready)} {'is' if len(unready) == 1 else 'are'} not ready."
+    return "none of its Pods can be used."
 
 
 def _these(pods: list[Pod]) -> str:

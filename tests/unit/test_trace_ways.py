@@ -37,7 +37,7 @@ def test_every_topology_expects_what_the_model_foretells(file: str) -> None:
                 assert {way.pod for way in prediction.ways} == pods, line
 
 
-class Way_(NamedTuple):
+class Case(NamedTuple):
     """A flow, and what is said of its request and its reply."""
 
     traced: TracedLab
@@ -48,10 +48,10 @@ class Way_(NamedTuple):
     reply: list[str]
 
 
-def ways() -> dict[str, Way_]:
+def ways() -> dict[str, Case]:
     two, vxlan = lab("two-nodes"), lab("three-nodes-vxlan")
     return {
-        "a Pod to a ClusterIP, answered on another node": Way_(
+        "a Pod to a ClusterIP, answered on another node": Case(
             two,
             "pod/shell",
             "service/web:80",
@@ -85,7 +85,7 @@ def ways() -> dict[str, Way_]:
                 "pod/shell socket: 10.96.0.80:80 > 10.244.0.3",
             ],
         ),
-        "a neighbour on the same bridge never comes up to the node": Way_(
+        "a neighbour on the same bridge never comes up to the node": Case(
             two,
             "pod/shell",
             "service/web:80",
@@ -107,7 +107,7 @@ def ways() -> dict[str, Way_]:
                 "pod/shell socket: 10.96.0.80:80 > 10.244.0.3",
             ],
         ),
-        "a Pod that reaches itself sees its node": Way_(
+        "a Pod that reaches itself sees its node": Case(
             two,
             "pod/web-1",
             "service/web:80",
@@ -131,7 +131,7 @@ def ways() -> dict[str, Way_]:
                 "pod/web-1 socket: 10.96.0.80:80 > 10.244.0.2",
             ],
         ),
-        "a node port of one node, a Pod on the other": Way_(
+        "a node port of one node, a Pod on the other": Case(
             two,
             "external/client",
             "node/node1:30080",
@@ -169,7 +169,7 @@ def ways() -> dict[str, Way_]:
                 "external/client socket: 172.18.0.2:30080 > 172.18.0.4",
             ],
         ),
-        "the node itself, translated on its way out": Way_(
+        "the node itself, translated on its way out": Case(
             two,
             "node/node1",
             "service/web:80",
@@ -191,7 +191,7 @@ def ways() -> dict[str, Way_]:
                 "node/node1 socket: 10.96.0.80:80 > 172.18.0.2",
             ],
         ),
-        "a tunnel wraps it": Way_(
+        "a tunnel wraps it": Case(
             vxlan,
             "pod/echo-3",
             "pod/echo-1:7/udp",
@@ -227,7 +227,7 @@ def ways() -> dict[str, Way_]:
                 "pod/echo-3 socket: 10.244.0.2:7 > 10.244.2.2",
             ],
         ),
-        "without a bridge even a neighbour is routed to": Way_(
+        "without a bridge even a neighbour is routed to": Case(
             lab("two-nodes", podLink="ptp"),
             "pod/shell",
             "service/web:80",
@@ -249,7 +249,7 @@ def ways() -> dict[str, Way_]:
                 "pod/shell socket: 10.96.0.80:80 > 10.244.0.3",
             ],
         ),
-        "who has no way to a Service is turned down by the router": Way_(
+        "who has no way to a Service is turned down by the router": Case(
             two,
             "external/client",
             "service/web:80",
@@ -262,7 +262,7 @@ def ways() -> dict[str, Way_]:
             ],
             ["fabric br0", "fabric clie", "external/client eth0", "external/client socket: 172.18.0.1 > 172.18.0.4"],
         ),
-        "what a Pod sends out of the cluster goes in its node's name": Way_(
+        "what a Pod sends out of the cluster goes in its node's name": Case(
             two,
             "pod/shell",
             "external/client:80",
@@ -294,7 +294,7 @@ def ways() -> dict[str, Way_]:
 
 
 @pytest.mark.parametrize("case", ways().values(), ids=ways().keys())
-def test_hop_by_hop(case: Way_) -> None:
+def test_hop_by_hop(case: Case) -> None:
     prediction = predicted(case.traced, case.from_, case.to)
     way = prediction.by_pod(case.by) if case.by else prediction.first
     assert way is not None
@@ -346,12 +346,13 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("file", "from_", "to", "mode", "verdict", "reason"), ENDS)
+@pytest.mark.parametrize("case", ENDS, ids=[" ".join(case[:4]) for case in ENDS])
 def test_what_does_not_arrive_ends_for_a_reason(
-    file: str, from_: str, to: str, mode: str, verdict: PacketVerdict, reason: Reason | None
+    case: tuple[str, str, str, str, PacketVerdict, Reason | None],
 ) -> None:
+    file, from_, to, mode, *end = case
     way = predicted(lab(file, ProxyMode(mode)), from_, to).first
-    assert (way.verdict, way.cause.reason if way.cause else None) == (verdict, reason)
+    assert [way.verdict, way.cause.reason if way.cause else None] == end
 
 
 def test_nodes_of_one_lab_may_have_other_modes() -> None:
