@@ -132,7 +132,7 @@ def _observer() -> Callable[..., Journey]:
 
 def _print(journeys: list[Journey], output: JourneyFormat, *, shown: int, verbose: bool) -> None:
     """As documents the first `shown` of them."""
-    from netlab.cli.journeys import journey_report
+    from netlab.cli.journey_report import journey_report
     from netlab.cli.sequence import sequence_diagram
 
     if output is JourneyFormat.MERMAID:

@@ -37,12 +37,12 @@ def _journey(journey: Journey, *, verbose: bool) -> Iterator[Line]:
             yield []
             yield [(way.value, HEAD), (f"  {_kind(there[0].packet)}", FAINT)]
             yield from _way(there, verbose=verbose)
-    yield []
-    yield from _end(journey)
+    if end := list(_end(journey)):
+        yield from ([], *end)
 
 
 def _headline(journey: Journey) -> Line:
-    told = "" if journey.hops else " (foretold, nothing was sent)"
+    told = "" if journey.hops else " (foretold)"
     return [(f"{journey.from_} -> {journey.to}: ", HEAD), _verdict(journey.verdict), (f"{_by(journey)}{told}", "")]
 
 
@@ -105,7 +105,11 @@ def _hop(hop: Hop, name: str, *, verbose: bool) -> Iterator[Line]:
         return
     ended = [("  ", ""), _verdict(hop.verdict)] if hop.verdict else []
     told = hop.detail if hop.detail and (_is_link(hop) or hop.hook in ("socket", "proxy")) else ""
-    yield [start, *_packet(hop), *ended, (f"  {told}" if told else "", FAINT)]
+    line = [start, *_packet(hop), *ended]
+    fits = sum(len(text) for text, _ in line) + len(told) + 2 <= WIDTH
+    yield [*line, (f"  {told}" if told and fits else "", FAINT)]
+    if told and not fits:
+        yield [(" " * len(start[0]), ""), (told, FAINT)]
     for rule in hop.rules:
         yield _rule(rule, verbose=verbose)
     if verbose and hop.changed and hop.detail:
