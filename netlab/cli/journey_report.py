@@ -13,6 +13,8 @@ from netlab.model.journey import Hop, Journey, PacketSeen, PacketVerdict, RuleHi
 
 WIDTH = 100
 CHANGED, BAD, GOOD, FAINT, HEAD = "bold yellow", "bold red", "green", "dim", "bold"
+KERNELS = " proto kernel scope link"
+"""What `ip route` says of every route that the kernel made for an address."""
 JUMP = re.compile(r" -j (.+)$")
 Span = tuple[str, str]
 """Text and its style; no style where that is empty."""
@@ -101,7 +103,8 @@ def _is_link(hop: Hop) -> bool:
 def _hop(hop: Hop, name: str, *, verbose: bool) -> Iterator[Line]:
     start: Span = (f"    {name:<27} ", "")
     if hop.hook == "route":
-        yield [start, (hop.detail or "", FAINT)]
+        text = hop.detail or ""
+        yield [start, (text if verbose else text.replace(KERNELS, ""), FAINT)]
         return
     ended = [("  ", ""), _verdict(hop.verdict)] if hop.verdict else []
     told = hop.detail if hop.detail and (_is_link(hop) or hop.hook in ("socket", "proxy")) else ""
