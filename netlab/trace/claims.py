@@ -62,10 +62,6 @@ class NodeProxy:
         route = self._node_ports.get((packet.family, packet.proto, packet.dport))
         return Claim(route, Entrance.NODE_PORT) if route and self.listens_on(packet.dst) else None
 
-    def node_port(self, packet: Packet) -> Route | None:
-        """The Service with that node port, whatever address was asked."""
-        return self._node_ports.get((packet.family, packet.proto, packet.dport))
-
     def listens_on(self, address: IPAddress) -> bool:
         """Whether node ports answer on that address of the node."""
         family = Family.IPV4 if address.version == 4 else Family.IPV6

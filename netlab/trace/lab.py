@@ -64,12 +64,6 @@ class TracedLab:
         """Whose interface answers, where a neighbour is asked for."""
         return self._macs.get(address)
 
-    def owner(self, address: IPAddress) -> Machine | None:
-        """The machine whose interface has the address."""
-        return next(
-            (machine for machine in self.machines.values() if address in machine.addresses(address.version)), None
-        )
-
     def listener(self, machine: Machine, packet: Packet) -> Listener | None:
         """The program that the packet is for on that machine."""
         if packet.proto == ICMP:

@@ -28,6 +28,17 @@ def test_what_a_topology_expects_is_foretold_and_seen_in_both_modes(root: Caller
 
 
 @pytest.mark.root
+@pytest.mark.ipvs
+@pytest.mark.parametrize("file", ["ipvs", "load-balancer"])
+def test_mode_ipvs_is_foretold_too(root: Caller, file: str) -> None:
+    name = f"{PREFIX}-t-{file}"
+    with root.lab(name, topology(file, name=name)) as lab:
+        paths = LabPaths(name, lab.directory)
+        lab.ok("set-mode", "ipvs")
+        assert disagreements(paths, expected_pairs(running_view(paths))) == []
+
+
+@pytest.mark.root
 def test_from_everywhere_to_everything_the_model_is_right(root: Caller) -> None:
     name = f"{PREFIX}-t-all"
     with root.lab(name, topology("nodeport", name=name)) as lab:
