@@ -114,7 +114,7 @@ def _traced(lab: str | None, source: Place, aim: Target, *, count: int, timeout:
 
     paths = find(lab)
     observe = _observer()
-    seen = [observe(paths, str(source), str(aim), protocol=aim.protocol.value, timeout=timeout) for _ in range(count)]
+    seen = [observe(paths, str(source), str(aim), timeout=timeout) for _ in range(count)]
     prediction: Prediction = foretell(TracedLab(running_view(paths)), source, aim)
     return [compare(journey, prediction) for journey in seen]
 
