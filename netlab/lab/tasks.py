@@ -8,25 +8,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from netlab.agents.kube_proxy.modes import Mode, mode_of
-from netlab.api.sync_client import SyncClient
 from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside
 from netlab.lab import proxies
 from netlab.lab.messages import TaskName
+from netlab.lab.view import running_view as _view
 from netlab.model.modes import ProxyMode
 from netlab.model.names import Place
-from netlab.model.objects import EndpointSlice, Node, Pod, Service
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
 from netlab.model.targets import Target
-from netlab.model.topology import Topology
-from netlab.plan.stations import external_stations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netlab.model.cluster import ClusterView
     from netlab.model.rules import IPAddress
-    from netlab.probe.cluster import ClusterView
     from netlab.probe.prober import Prober, Sent
 
 Arguments = Mapping[str, str | int | float | None]
@@ -73,26 +70,6 @@ def _parsed(parse: Callable[[str], T], argument: str | int | float | None) -> T:
         return parse(str(argument))
     except ValueError as error:
         raise InvalidInput([Problem("argument", 0, 0, "", str(error))]) from error
-
-
-def _view(paths: LabPaths) -> ClusterView:
-    """The lab's objects at this moment."""
-    from netlab.probe.cluster import ClusterView  # noqa: PLC0415
-
-    with SyncClient(paths.api_socket) as client:
-        topology = client.get(Topology, paths.lab)
-        return ClusterView(
-            lab=paths.lab,
-            topology=topology,
-            nodes=client.list(Node)[0],
-            pods=client.list(Pod)[0],
-            services=client.list(Service)[0],
-            endpoint_slices=client.list(EndpointSlice)[0],
-            external_addresses={
-                station.name: tuple(interface.ip for interface in station.addresses)
-                for station in external_stations(topology, lab=paths.lab)
-            },
-        )
 
 
 @contextmanager
