@@ -1,0 +1,190 @@
+"""Sets, maps and their elements as the attributes that the kernel takes.
+
+With each set goes what only nft(8) reads (its userdata): comments, and in which byte order it prints a key.
+Source: <linux/netfilter/nf_tables.h>, and nft's own sets as the kernel returns them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from itertools import chain
+
+from netlab.kernel.netlink import attribute, nested
+from netlab.kernel.nft_expressions import (
+    ADDRESS_BYTES,
+    LIST_ELEMENT,
+    PORT,
+    PROTOCOL_NUMBERS,
+    u32,
+    value,
+    verdict,
+)
+from netlab.model.nft_rules import AddressInAny, Side
+from netlab.model.nft_tables import Client, Element, Key, KeyType, Set
+from netlab.model.rules import Family, IPNetwork, Protocol
+
+SET_NAME, SET_FLAGS, SET_KEY_TYPE, SET_KEY_BYTES, SET_DATA_TYPE, SET_DATA_BYTES = 2, 3, 4, 5, 6, 7
+SET_DESCRIPTION, SET_IDENTITY, SET_TIMEOUT, SET_USERDATA, DESCRIPTION_SIZE = 9, 10, 11, 13, 1
+ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVALUATED = 1, 2, 4, 8, 16, 32
+VERDICT_TYPE, VERDICT_BYTES = 0xFFFFFF00, 16
+TYPE_NUMBERS = {KeyType.PROTOCOL: 12, KeyType.PORT: 13}
+ADDRESS_TYPES = {Family.IPV4: 7, Family.IPV6: 8}
+TYPE_BITS = 6
+"""The types of a key's parts stand side by side in one number, so many bits each."""
+ELEMENT_KEY, ELEMENT_DATA, ELEMENT_FLAGS, ELEMENT_EXPIRATION, ELEMENT_USERDATA = 1, 2, 3, 5, 6
+INTERVAL_END = 1
+COMMENT_OF_ELEMENT, FLAGS_OF_ELEMENT, OPEN_END = 0, 1, 1
+UDATA_KEY_ORDER, UDATA_DATA_ORDER, UDATA_MERGE, UDATA_KEY, UDATA_DATA_INTERVAL, UDATA_COMMENT = 0, 1, 2, 3, 6, 7
+ORDER_MIXED, ORDER_NETWORK = 0, 2
+PAYLOAD, CONCATENATION = 7, 13
+"""nft's own numbers for what a key is made of."""
+NATIVE = struct.Struct("=I")
+MILLISECONDS = struct.Struct(">Q")
+ANONYMOUS_NAME = "__set%d"
+"""The kernel puts a number in."""
+HEADER_DESCRIPTION = {Family.IPV4: 12, Family.IPV6: 13}
+FIELD_NUMBERS = {
+    Family.IPV4: {Side.SOURCE: 11, Side.DESTINATION: 12},
+    Family.IPV6: {Side.SOURCE: 8, Side.DESTINATION: 9},
+}
+PROTOCOL_PARTS = {each: bytes([number, 0, 0, 0]) for each, number in PROTOCOL_NUMBERS.items()}
+
+
+def user_text(kind: int, text: str) -> bytes:
+    """A text among userdata, whose items have a kind and a length of one byte each."""
+    return _user(kind, text.encode() + b"\0")
+
+
+def set_attributes(each: Set, family: Family, *, identity: int) -> bytes:
+    """What NFT_MSG_NEWSET says of a set beside its table."""
+    flags = (MAP if each.verdicts else 0) | (TIMEOUT | EVALUATED if each.seconds is not None else 0)
+    data = attribute(SET_DATA_TYPE, u32(VERDICT_TYPE)) + attribute(SET_DATA_BYTES, u32(VERDICT_BYTES))
+    size = attribute(DESCRIPTION_SIZE, u32(each.size)) if each.size is not None else b""
+    timeout = attribute(SET_TIMEOUT, MILLISECONDS.pack(1000 * each.seconds)) if each.seconds is not None else b""
+    parts = (
+        attribute(SET_NAME, each.name.encode() + b"\0"),
+        attribute(SET_FLAGS, u32(flags)),
+        attribute(SET_KEY_TYPE, u32(_key_type(each.keys, family))),
+        attribute(SET_KEY_BYTES, u32(sum(_key_bytes(key, family) for key in each.keys))),
+        data if each.verdicts else b"",
+        attribute(SET_IDENTITY, u32(identity)),
+        nested(SET_DESCRIPTION, size) if size else b"",
+        timeout,
+        attribute(SET_USERDATA, _set_userdata(each)),
+    )
+    return b"".join(parts)
+
+
+def key_bytes(key: Key) -> bytes:
+    """A key as it lies in registers: every part begins at a new four bytes."""
+    if len(key) == 1 and not isinstance(key[0], int | Protocol):
+        return key[0].packed
+    return b"".join([_part(part) for part in key])
+
+
+def element(found: Element) -> bytes:
+    """One element, as a list of them has it."""
+    parts = value(ELEMENT_KEY, key_bytes(found.key))
+    if found.verdict is not None:
+        parts += verdict(ELEMENT_DATA, found.verdict)
+    if found.comment:
+        parts += attribute(ELEMENT_USERDATA, user_text(COMMENT_OF_ELEMENT, found.comment))
+    return nested(LIST_ELEMENT, parts)
+
+
+def element_key(found: Element) -> bytes:
+    """An element that is to go."""
+    return nested(LIST_ELEMENT, value(ELEMENT_KEY, key_bytes(found.key)))
+
+
+def client_element(client: Client) -> bytes:
+    """A client that a set remembered."""
+    expiration = attribute(ELEMENT_EXPIRATION, MILLISECONDS.pack(client.milliseconds))
+    return nested(LIST_ELEMENT, value(ELEMENT_KEY, client.address.packed), expiration)
+
+
+# --- sets without a name
+
+
+def networks_set(part: AddressInAny, family: Family, *, identity: int) -> bytes:
+    """What NFT_MSG_NEWSET says of the set that belongs to the rule with these networks."""
+    named = _user(0, NATIVE.pack(HEADER_DESCRIPTION[family])) + _user(1, NATIVE.pack(FIELD_NUMBERS[family][part.side]))
+    key = _user(0, NATIVE.pack(PAYLOAD)) + _user(1, named)
+    userdata = _user(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK)) + _user(UDATA_MERGE, NATIVE.pack(1))
+    size = sum(1 for _ in _ends(part.networks))
+    return b"".join(
+        (
+            attribute(SET_NAME, ANONYMOUS_NAME.encode() + b"\0"),
+            attribute(SET_FLAGS, u32(ANONYMOUS | CONSTANT | INTERVAL)),
+            attribute(SET_KEY_TYPE, u32(ADDRESS_TYPES[family])),
+            attribute(SET_KEY_BYTES, u32(ADDRESS_BYTES[family])),
+            attribute(SET_IDENTITY, u32(identity)),
+            nested(SET_DESCRIPTION, attribute(DESCRIPTION_SIZE, u32(size))),
+            attribute(SET_USERDATA, userdata + _user(UDATA_KEY, key)),
+        )
+    )
+
+
+def networks_elements(networks: Iterable[IPNetwork]) -> list[bytes]:
+    """The ends of the networks, lowest first: where one begins, and the first address behind it."""
+    return [nested(LIST_ELEMENT, *parts) for parts in _ends(networks)]
+
+
+def _ends(networks: Iterable[IPNetwork]) -> list[tuple[bytes, ...]]:
+    ordered = sorted(networks, key=lambda each: each.network_address.packed)
+    ends = [_between(ordered[0].network_address.packed)] if int(ordered[0].network_address) else []
+    for each, following in zip(ordered, chain(ordered[1:], (None,)), strict=True):
+        begin, behind = value(ELEMENT_KEY, each.network_address.packed), int(each.broadcast_address) + 1
+        if behind >> each.max_prefixlen:  # there is no address behind it
+            ends.append((begin, attribute(ELEMENT_USERDATA, _user(FLAGS_OF_ELEMENT, NATIVE.pack(OPEN_END)))))
+            continue
+        ends.append((begin,))
+        if following is None or int(following.network_address) != behind:
+            ends.append(_between(behind.to_bytes(each.max_prefixlen // 8, "big")))
+    return ends
+
+
+def _between(address: bytes) -> tuple[bytes, ...]:
+    """Nothing is in the set from this address on."""
+    return value(ELEMENT_KEY, address), attribute(ELEMENT_FLAGS, u32(INTERVAL_END))
+
+
+# --- parts
+
+
+def _user(kind: int, data: bytes) -> bytes:
+    return bytes([kind, len(data)]) + data
+
+
+def _part(part: object) -> bytes:
+    match part:
+        case Protocol():
+            return PROTOCOL_PARTS[part]
+        case int():
+            return PORT.pack(part) + b"\0\0"
+        case _:
+            return part.packed  # type: ignore[attr-defined,no-any-return]
+
+
+def _key_type(keys: tuple[KeyType, ...], family: Family) -> int:
+    found = 0
+    for key in keys:
+        found = found << TYPE_BITS | (ADDRESS_TYPES[family] if key is KeyType.ADDRESS else TYPE_NUMBERS[key])
+    return found
+
+
+def _key_bytes(key: KeyType, family: Family) -> int:
+    return ADDRESS_BYTES[family] if key is KeyType.ADDRESS else 4
+
+
+def _set_userdata(each: Set) -> bytes:
+    single = len(each.keys) == 1
+    found = _user(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK if single else ORDER_MIXED))
+    if each.verdicts:
+        found += _user(UDATA_DATA_ORDER, NATIVE.pack(ORDER_MIXED))
+    if not single:
+        found += _user(UDATA_KEY, _user(0, NATIVE.pack(CONCATENATION)) + _user(1, b""))
+    if each.verdicts:
+        found += _user(UDATA_DATA_INTERVAL, NATIVE.pack(0))
+    return found + (user_text(UDATA_COMMENT, each.comment) if each.comment else b"")
