@@ -99,7 +99,7 @@ class NftablesMode(Mode):
     def _make(self, family: Family, changes: list[Change]) -> None:
         """In one transaction; what the kernel tells of it is not somebody else's doing."""
         self._right.discard(family)
-        self._watching().own(lambda: make(family, TABLE, changes))
+        self._watching().own(lambda by: make(changes, family=family, table=TABLE, by=by))
         self._right.add(family)
 
     def _watching(self) -> TableWatch:
