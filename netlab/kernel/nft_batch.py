@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import HERE
-from netlab.kernel.netlink import HEADER, NLM_F_REQUEST
-from netlab.kernel.nft_messages import Message, Messages
+from netlab.kernel.nft_messages import Messages
 from netlab.kernel.nft_set_messages import element
 from netlab.kernel.nft_socket import NftSocket, Refusal
 from netlab.model.nft_tables import AddElements, Change
@@ -37,7 +36,7 @@ def make(changes: Sequence[Change], *, family: Family, table: str, by: NftSocket
     ChangeRefused: the kernel does not take one; the pieces before it were taken. KernelError.
     """
     messages = Messages(family, table)
-    packed = [_packed(messages.of(change), number=number) for number, change in enumerate(changes, start=1)]
+    packed = [messages.of(change, number=number) for number, change in enumerate(changes, start=1)]
     pieces = list(_pieces(packed, limit=by.room))
     for piece in pieces:
         refusal = by.commit(packed[piece.start : piece.stop])
@@ -46,16 +45,6 @@ def make(changes: Sequence[Change], *, family: Family, table: str, by: NftSocket
             change = _named(changes[at], len(packed[at]), refusal) if refusal.number else None
             raise ChangeRefused(change, family, number=refusal.errno, detail=refusal.words)
     return len(pieces)
-
-
-def _packed(messages: Sequence[Message], *, number: int) -> bytes:
-    """The messages of a change, which have its number, by which the kernel refers to them."""
-    return b"".join(
-        [
-            HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | flags, number, 0) + body
-            for kind, flags, body in messages
-        ]
-    )
 
 
 def _pieces(packed: Sequence[bytes], *, limit: int) -> Iterator[range]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from netlab.kernel.netlink import attribute, nested
@@ -65,6 +66,8 @@ OFFSETS = {
     Family.IPV6: {Side.SOURCE: 8, Side.DESTINATION: 24},
 }
 PROTOCOL_NUMBERS = {Protocol.TCP: 6, Protocol.UDP: 17, Protocol.SCTP: 132}
+PLACE = b"\xaa"
+"""Stands for what is filled in later, and is no byte of a header."""
 NATIVE, PORT = struct.Struct("=I"), struct.Struct(">H")
 
 
@@ -81,18 +84,35 @@ def expression(name: str, *parts: bytes) -> bytes:
 
 def value(kind: int, data: bytes) -> bytes:
     """An attribute that holds the content of a register."""
-    return nested(kind, attribute(DATA_VALUE, data))
+    before, after = _value_frame(kind, len(data))
+    return before + data + after
+
+
+@cache
+def _value_frame(kind: int, size: int) -> tuple[bytes, bytes]:
+    return _around(PLACE * size, nested(kind, attribute(DATA_VALUE, PLACE * size)))
 
 
 def verdict(kind: int, found: Jump | Goto | Drop) -> bytes:
     """An attribute that holds a verdict."""
-    match found:
-        case Drop():
-            parts = attribute(VERDICT_CODE, u32(NF_DROP))
-        case Jump(chain) | Goto(chain):
-            code = NFT_JUMP if isinstance(found, Jump) else NFT_GOTO
-            parts = attribute(VERDICT_CODE, u32(code)) + attribute(VERDICT_CHAIN, chain.encode() + b"\0")
-    return nested(kind, nested(DATA_VERDICT, parts))
+    if isinstance(found, Drop):
+        return nested(kind, nested(DATA_VERDICT, attribute(VERDICT_CODE, u32(NF_DROP))))
+    chain = found.chain.encode()
+    before, after = _leading_frame(kind, NFT_JUMP if isinstance(found, Jump) else NFT_GOTO, len(chain))
+    return before + chain + after
+
+
+@cache
+def _leading_frame(kind: int, code: int, size: int) -> tuple[bytes, bytes]:
+    chain = attribute(VERDICT_CHAIN, PLACE * size + b"\0")
+    whole = nested(kind, nested(DATA_VERDICT, attribute(VERDICT_CODE, u32(code)), chain))
+    return _around(PLACE * size, whole)
+
+
+def _around(place: bytes, whole: bytes) -> tuple[bytes, bytes]:
+    """What is before and after a place that will be filled: most bytes differ only in such a place."""
+    before, _, after = whole.partition(place)
+    return before, after
 
 
 class Expressions:
@@ -247,6 +267,7 @@ def _ct(key: int, bits: int) -> bytes:
     return loaded + _bitwise(NATIVE.pack(bits)) + _compare(UNEQUAL, bytes(4))
 
 
+@cache
 def _one_in(part: OneIn) -> bytes:
     numbers = (REGISTER, part.count, NUMGEN_RANDOM, 0)
     drawn = expression("numgen", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
@@ -268,15 +289,15 @@ def _masquerade(part: Masquerade) -> bytes:
 
 def _dnat(family: Family) -> tuple[bytes, bytes, bytes]:
     """What is before the address, between it and the port, and after: there are more of these than of all others."""
-    address, port = b"A" * ADDRESS_BYTES[family], b"P" * 2
-    numbers = (NAT_DNAT, NF_FAMILIES[family], REGISTER, REGISTER, SECOND_REGISTER, SECOND_REGISTER)
-    flags = NAT_MAPPED | NAT_PROTOCOL_SPECIFIED
-    nat = (*numbers, flags)
-    whole = (
-        _immediate(REGISTER, value(2, address))
-        + _immediate(SECOND_REGISTER, value(2, port))
-        + expression("nat", *(attribute(kind, u32(number)) for kind, number in enumerate(nat, start=1)))
+    numbers = (
+        NAT_DNAT,
+        NF_FAMILIES[family],
+        *2 * (REGISTER,),
+        *2 * (SECOND_REGISTER,),
+        NAT_MAPPED | NAT_PROTOCOL_SPECIFIED,
     )
-    before, _, rest = whole.partition(address)
-    between, _, after = rest.partition(port)
-    return before, between, after
+    nat = expression("nat", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
+    address, port = PLACE * ADDRESS_BYTES[family], PLACE * PORT.size
+    before, between = _around(address, _immediate(REGISTER, value(2, address)))
+    port_before, after = _around(port, _immediate(SECOND_REGISTER, value(2, port)))
+    return before, between + port_before, after + nat

@@ -9,11 +9,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
-from netlab.kernel.netlink import NLM_F_CREATE, attribute, nested
+from netlab.kernel.netlink import ATTRIBUTE, HEADER, NLA_F_NESTED, NLM_F_CREATE, NLM_F_REQUEST, attribute, nested
 from netlab.kernel.nft_expressions import NF_FAMILIES, Expressions, lookup, u32
 from netlab.kernel.nft_set_messages import (
+    ANONYMOUS_NAME,
     client_element,
     element,
     element_key,
@@ -51,18 +52,10 @@ TABLE_NAME, TABLE_USERDATA = 1, 6
 CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, CHAIN_POLICY, CHAIN_TYPE, CHAIN_FLAGS, CHAIN_USERDATA = 1, 3, 4, 5, 7, 10, 12
 HOOK_NUMBER, HOOK_PRIORITY, BASE_CHAIN, NF_ACCEPT = 1, 2, 1, 1
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
-RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS, RULE_USERDATA = 1, 2, 4, 7
+RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS, RULE_USERDATA = 1, 2, 4 | NLA_F_NESTED, 7
 LIST_SET, LIST_ELEMENTS, LIST_SET_IDENTITY = 2, 3, 4
 SET_NAME = 2
 COMMENT_OF_TABLE = COMMENT_OF_CHAIN = COMMENT_OF_RULE = 0
-
-
-class Message(NamedTuple):
-    """One message of a batch: its type, flags beside NLM_F_REQUEST, and what follows the netlink header."""
-
-    kind: int
-    flags: int
-    body: bytes
 
 
 class Messages:
@@ -73,70 +66,99 @@ class Messages:
         self._expressions = Expressions(family)
         self._head = NETFILTER_HEADER.pack(NF_FAMILIES[family], 0, 0) + attribute(1, table.encode() + b"\0")
         self._identities = count(1)
-        self._of: dict[type[Any], Callable[[Any], list[Message]]] = {
+        self._chain, self._rule_head = "", b""
+        self._of: dict[type[Any], Callable[[Any, int], bytes]] = {
             AddTable: self._add_table,
-            DeleteTable: lambda _: [Message(DELETE_TABLE, 0, self._head)],
+            DeleteTable: lambda _, number: _message(DELETE_TABLE, 0, number, self._head),
             AddSet: self._add_set,
-            DeleteSet: lambda change: [Message(DELETE_SET, 0, self._head + _name(SET_NAME, change.name))],
+            DeleteSet: lambda change, number: self._named(DELETE_SET, SET_NAME, change.name, number),
             AddChain: self._add_chain,
-            FlushChain: lambda change: [Message(DELETE_RULE, 0, self._head + _name(RULE_CHAIN, change.name))],
-            DeleteChain: lambda change: [Message(DELETE_CHAIN, 0, self._head + _name(CHAIN_NAME, change.name))],
+            FlushChain: lambda change, number: self._named(DELETE_RULE, RULE_CHAIN, change.name, number),
+            DeleteChain: lambda change, number: self._named(DELETE_CHAIN, CHAIN_NAME, change.name, number),
             AddRule: self._add_rule,
-            AddElements: lambda change: [self._elements(NEW_ELEMENTS, change.set, map(element, change.elements))],
-            DeleteElements: lambda change: [
-                self._elements(DELETE_ELEMENTS, change.set, map(element_key, change.elements))
-            ],
-            AddClients: lambda change: [self._elements(NEW_ELEMENTS, change.set, map(client_element, change.clients))],
+            AddElements: self._add_elements,
+            DeleteElements: self._delete_elements,
+            AddClients: self._add_clients,
         }
 
-    def of(self, change: Change) -> list[Message]:
-        """The messages of one change, which belong into one transaction."""
-        return self._of[type(change)](change)
+    def of(self, change: Change, *, number: int) -> bytes:
+        """The messages of one change, which belong into one transaction; all have its number, for the answers."""
+        return self._of[type(change)](change, number)
 
-    def _add_table(self, change: AddTable) -> list[Message]:
+    def _named(self, kind: int, attribute_kind: int, name: str, number: int) -> bytes:
+        return _message(kind, 0, number, self._head + _name(attribute_kind, name))
+
+    def _add_table(self, change: AddTable, number: int) -> bytes:
         userdata = attribute(TABLE_USERDATA, user_text(COMMENT_OF_TABLE, change.comment)) if change.comment else b""
-        return [Message(NEW_TABLE, NLM_F_CREATE, self._head + userdata)]
+        return _message(NEW_TABLE, NLM_F_CREATE, number, self._head + userdata)
 
-    def _add_set(self, change: AddSet) -> list[Message]:
+    def _add_set(self, change: AddSet, number: int) -> bytes:
         found = set_attributes(change.set, self._family, identity=next(self._identities))
-        return [Message(NEW_SET, NLM_F_CREATE, self._head + found)]
+        return _message(NEW_SET, NLM_F_CREATE, number, self._head + found)
 
-    def _add_chain(self, change: AddChain) -> list[Message]:
+    def _add_chain(self, change: AddChain, number: int) -> bytes:
         chain = change.chain
         parts = _name(CHAIN_NAME, chain.name)
         if chain.hook or chain.comment:
             parts += _chain_attributes(chain)
-        return [Message(NEW_CHAIN, NLM_F_CREATE, self._head + parts)]
+        return _message(NEW_CHAIN, NLM_F_CREATE, number, self._head + parts)
 
-    def _add_rule(self, change: AddRule) -> list[Message]:
-        rule, before, parts = change.rule, list[Message](), list[bytes]()
+    # --- rules
+
+    def _add_rule(self, change: AddRule, number: int) -> bytes:
+        chain, rule = change
+        if chain != self._chain:  # the rules of a chain come one after the other
+            self._chain, self._rule_head = chain, self._head + _name(RULE_CHAIN, chain)
+        before, expressions = self._with_networks(rule, number) if _has_networks(rule) else (b"", self._plain(rule))
+        body = self._rule_head + ATTRIBUTE.pack(len(expressions) + ATTRIBUTE.size, RULE_EXPRESSIONS) + expressions
+        if rule.comment:
+            body += attribute(RULE_USERDATA, user_text(COMMENT_OF_RULE, rule.comment))
+        return before + _message(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, number, body)
+
+    def _plain(self, rule: Rule) -> bytes:
+        return b"".join([self._expressions.of(part) for part in rule.parts])
+
+    def _with_networks(self, rule: Rule, number: int) -> tuple[bytes, bytes]:
+        """The messages for its sets without a name, and the expressions."""
+        before = expressions = b""
         for part in rule.parts:
             if isinstance(part, AddressInAny) and len(part.networks) > 1:
                 identity = next(self._identities)
-                before += self._networks(part, identity)
+                before += self._networks(part, identity, number)
                 fields = self._expressions.load((Field(part.side.value),))
-                parts.append(fields + lookup("__set%d", unless=part.negated, identity=identity))
+                expressions += fields + lookup(ANONYMOUS_NAME, unless=part.negated, identity=identity)
             else:
-                parts.append(self._expressions.of(part))
-        return [*before, self._rule(change.chain, rule, b"".join(parts))]
+                expressions += self._expressions.of(part)
+        return before, expressions
 
-    def _rule(self, chain: str, rule: Rule, expressions: bytes) -> Message:
-        body = self._head + _name(RULE_CHAIN, chain) + nested(RULE_EXPRESSIONS, expressions)
-        if rule.comment:
-            body += attribute(RULE_USERDATA, user_text(COMMENT_OF_RULE, rule.comment))
-        return Message(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, body)
-
-    def _networks(self, part: AddressInAny, identity: int) -> list[Message]:
+    def _networks(self, part: AddressInAny, identity: int, number: int) -> bytes:
         made = self._head + networks_set(part, self._family, identity=identity)
-        return [
-            Message(NEW_SET, NLM_F_CREATE, made),
-            self._elements(NEW_ELEMENTS, "__set%d", networks_elements(part.networks), identity=identity),
-        ]
+        told = _name(LIST_SET, ANONYMOUS_NAME) + attribute(LIST_SET_IDENTITY, u32(identity))
+        filled = self._head + told + nested(LIST_ELEMENTS, *networks_elements(part.networks))
+        return _message(NEW_SET, NLM_F_CREATE, number, made) + _message(NEW_ELEMENTS, NLM_F_CREATE, number, filled)
 
-    def _elements(self, kind: int, name: str, elements: Iterable[bytes], *, identity: int | None = None) -> Message:
-        told = attribute(LIST_SET_IDENTITY, u32(identity)) if identity is not None else b""
-        body = self._head + _name(LIST_SET, name) + told + nested(LIST_ELEMENTS, *elements)
-        return Message(kind, NLM_F_CREATE if kind == NEW_ELEMENTS else 0, body)
+    # --- elements
+
+    def _add_elements(self, change: AddElements, number: int) -> bytes:
+        return _message(NEW_ELEMENTS, NLM_F_CREATE, number, self._listed(change.set, map(element, change.elements)))
+
+    def _delete_elements(self, change: DeleteElements, number: int) -> bytes:
+        return _message(DELETE_ELEMENTS, 0, number, self._listed(change.set, map(element_key, change.elements)))
+
+    def _add_clients(self, change: AddClients, number: int) -> bytes:
+        listed = self._listed(change.set, map(client_element, change.clients))
+        return _message(NEW_ELEMENTS, NLM_F_CREATE, number, listed)
+
+    def _listed(self, name: str, elements: Iterable[bytes]) -> bytes:
+        return self._head + _name(LIST_SET, name) + nested(LIST_ELEMENTS, *elements)
+
+
+def _message(kind: int, flags: int, number: int, body: bytes) -> bytes:
+    return HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | flags, number, 0) + body
+
+
+def _has_networks(rule: Rule) -> bool:
+    return any(type(part) is AddressInAny for part in rule.parts)
 
 
 def _name(kind: int, name: str) -> bytes:
