@@ -23,7 +23,7 @@ class ChangeRefused(KernelError):
     """The kernel does not make this change (None: it does not commit). Nothing of its transaction was done."""
 
     def __init__(self, change: Change | None, family: Family, *, number: int, detail: str = "") -> None:
-        what = change_text(change, family)[:WORDS_AT_MOST] if change else "commit a transaction of nftables"
+        what = change_text(change, family)[:WORDS_AT_MOST] if change is not None else "commit a transaction of nftables"
         super().__init__(what, HERE, number, detail)
         self.change = change
 

@@ -111,32 +111,54 @@ def networks_set(part: AddressInAny, family: Family, *, identity: int) -> bytes:
     """What NFT_MSG_NEWSET says of the set that belongs to the rule with these networks."""
     named = _user(0, NATIVE.pack(HEADER_DESCRIPTION[family])) + _user(1, NATIVE.pack(FIELD_NUMBERS[family][part.side]))
     key = _user(0, NATIVE.pack(PAYLOAD)) + _user(1, named)
-    userdata = _user(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK)) + _user(UDATA_MERGE, NATIVE.pack(1))
-    size = sum(1 for _ in _ends(part.networks))
+    intervals = not _single(part.networks)
+    userdata = _user(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK))
+    if intervals:
+        userdata += _user(UDATA_MERGE, NATIVE.pack(1))
     return b"".join(
         (
             attribute(SET_NAME, ANONYMOUS_NAME.encode() + b"\0"),
-            attribute(SET_FLAGS, u32(ANONYMOUS | CONSTANT | INTERVAL)),
+            attribute(SET_FLAGS, u32(ANONYMOUS | CONSTANT | (INTERVAL if intervals else 0))),
             attribute(SET_KEY_TYPE, u32(ADDRESS_TYPES[family])),
             attribute(SET_KEY_BYTES, u32(ADDRESS_BYTES[family])),
             attribute(SET_IDENTITY, u32(identity)),
-            nested(SET_DESCRIPTION, attribute(DESCRIPTION_SIZE, u32(size))),
+            nested(SET_DESCRIPTION, attribute(DESCRIPTION_SIZE, u32(_size(part.networks)))),
             attribute(SET_USERDATA, userdata + _user(UDATA_KEY, key)),
         )
     )
 
 
-def networks_elements(networks: Iterable[IPNetwork]) -> list[bytes]:
+def networks_elements(networks: tuple[IPNetwork, ...]) -> list[bytes]:
     """The ends of the networks, lowest first: where one begins, and the first address behind it."""
+    if _single(networks):
+        return [nested(LIST_ELEMENT, value(ELEMENT_KEY, each.network_address.packed)) for each in networks]
     return [nested(LIST_ELEMENT, *parts) for parts in _ends(networks)]
+
+
+def _single(networks: tuple[IPNetwork, ...]) -> bool:
+    """Whether each is one address: they need no intervals."""
+    return all(each.prefixlen == each.max_prefixlen for each in networks)
+
+
+def _size(networks: tuple[IPNetwork, ...]) -> int:
+    """As nft counts: also the end of what goes up to the last address, which has none."""
+    if _single(networks):
+        return len(networks)
+    return len(_ends(networks)) + any(_last(each) for each in networks)
+
+
+def _last(network: IPNetwork) -> bool:
+    """Whether there is no address behind it."""
+    return int(network.broadcast_address) + 1 == 1 << network.max_prefixlen
 
 
 def _ends(networks: Iterable[IPNetwork]) -> list[tuple[bytes, ...]]:
     ordered = sorted(networks, key=lambda each: each.network_address.packed)
-    ends = [_between(ordered[0].network_address.packed)] if int(ordered[0].network_address) else []
+    first = ordered[0].network_address
+    ends = [_between(bytes(len(first.packed)))] if int(first) else []
     for each, following in zip(ordered, chain(ordered[1:], (None,)), strict=True):
         begin, behind = value(ELEMENT_KEY, each.network_address.packed), int(each.broadcast_address) + 1
-        if behind >> each.max_prefixlen:  # there is no address behind it
+        if _last(each):
             ends.append((begin, attribute(ELEMENT_USERDATA, _user(FLAGS_OF_ELEMENT, NATIVE.pack(OPEN_END)))))
             continue
         ends.append((begin,))
