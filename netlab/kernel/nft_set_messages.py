@@ -7,14 +7,16 @@ Source: <linux/netfilter/nf_tables.h>, and nft's own sets as the kernel returns 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
+from operator import attrgetter
+from typing import Any
 
 from netlab.kernel.netlink import attribute, nested
 from netlab.kernel.nft_expressions import (
     ADDRESS_BYTES,
     LIST_ELEMENT,
-    PORT,
     PROTOCOL_NUMBERS,
     u32,
     value,
@@ -48,7 +50,6 @@ FIELD_NUMBERS = {
     Family.IPV4: {Side.SOURCE: 11, Side.DESTINATION: 12},
     Family.IPV6: {Side.SOURCE: 8, Side.DESTINATION: 9},
 }
-PROTOCOL_PARTS = {each: bytes([number, 0, 0, 0]) for each, number in PROTOCOL_NUMBERS.items()}
 
 
 def user_text(kind: int, text: str) -> bytes:
@@ -78,9 +79,7 @@ def set_attributes(each: Set, family: Family, *, identity: int) -> bytes:
 
 def key_bytes(key: Key) -> bytes:
     """A key as it lies in registers: every part begins at a new four bytes."""
-    if len(key) == 1 and not isinstance(key[0], int | Protocol):
-        return key[0].packed
-    return b"".join([_part(part) for part in key])
+    return b"".join([_PART[type(part)](part) for part in key])
 
 
 def element(found: Element) -> bytes:
@@ -179,14 +178,12 @@ def _user(kind: int, data: bytes) -> bytes:
     return bytes([kind, len(data)]) + data
 
 
-def _part(part: object) -> bytes:
-    match part:
-        case Protocol():
-            return PROTOCOL_PARTS[part]
-        case int():
-            return PORT.pack(part) + b"\0\0"
-        case _:
-            return part.packed  # type: ignore[attr-defined,no-any-return]
+_PART: dict[type[Any], Callable[[Any], bytes]] = {
+    Protocol: {each: bytes([number, 0, 0, 0]) for each, number in PROTOCOL_NUMBERS.items()}.__getitem__,
+    int: struct.Struct(">Hxx").pack,
+    IPv4Address: attrgetter("packed"),
+    IPv6Address: attrgetter("packed"),
+}
 
 
 def _key_type(keys: tuple[KeyType, ...], family: Family) -> int:
