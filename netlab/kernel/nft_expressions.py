@@ -5,7 +5,8 @@
 
 They are those that nft(8) makes of the same words, so that it reads them back as such. Register 1 has 16 bytes; where
 several fields are looked up together each begins at the next of the registers of 4 bytes, of which 8 is the first.
-Source: <linux/netfilter/nf_tables.h>; what nft makes of its words is shown by `nft --debug=netlink`.
+The attributes of each expression are numbered in <linux/netfilter/nf_tables.h>; what nft makes of its words is shown by
+`nft --debug=netlink`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from netlab.kernel.netlink import attribute, nested
+from netlab.kernel.netlink import attribute
+from netlab.kernel.nft_attributes import (
+    ADDRESS_BYTES,
+    NF_FAMILIES,
+    PLACE,
+    PROTOCOL_NUMBERS,
+    around,
+    expression,
+    name,
+    u32,
+    value,
+    verdict,
+)
 from netlab.model.nft_rules import (
     AddressIn,
     AddressInAny,
@@ -43,10 +56,7 @@ from netlab.model.nft_rules import (
 )
 from netlab.model.rules import Family, Protocol
 
-LIST_ELEMENT, EXPRESSION_NAME, EXPRESSION_DATA = 1, 1, 2
-DATA_VALUE, DATA_VERDICT, VERDICT_CODE, VERDICT_CHAIN = 1, 2, 1, 2
 VERDICT_REGISTER, REGISTER, SECOND_REGISTER, SHORT_REGISTERS = 0, 1, 2, 8
-NF_DROP, NFT_JUMP, NFT_GOTO = 0, -3 & 0xFFFFFFFF, -4 & 0xFFFFFFFF
 EQUAL, UNEQUAL = 0, 1
 NETWORK_HEADER, TRANSPORT_HEADER = 1, 2
 META_MARK, META_INTERFACE, META_PROTOCOL = 3, 6, 16
@@ -58,61 +68,12 @@ NUMGEN_RANDOM = 1
 NAT_DNAT, NAT_MAPPED, NAT_PROTOCOL_SPECIFIED, RANDOM_FULLY = 1, 1, 2, 16
 UPDATE = 1
 INTERFACE_NAME = 16
-NF_FAMILIES = {Family.IPV4: 2, Family.IPV6: 10}
 PORT_UNREACHABLE = {Family.IPV4: 3, Family.IPV6: 4}
-ADDRESS_BYTES = {Family.IPV4: 4, Family.IPV6: 16}
 OFFSETS = {
     Family.IPV4: {Side.SOURCE: 12, Side.DESTINATION: 16},
     Family.IPV6: {Side.SOURCE: 8, Side.DESTINATION: 24},
 }
-PROTOCOL_NUMBERS = {Protocol.TCP: 6, Protocol.UDP: 17, Protocol.SCTP: 132}
-PLACE = b"\xaa"
-"""Stands for what is filled in later, and is no byte of a header."""
 NATIVE, PORT = struct.Struct("=I"), struct.Struct(">H")
-
-
-def u32(number: int) -> bytes:
-    """Numbers are in network order, but for those that stand for what is in a register."""
-    return number.to_bytes(4, "big")
-
-
-def expression(name: str, *parts: bytes) -> bytes:
-    """One expression, as a list of them has it."""
-    data = nested(EXPRESSION_DATA, *parts)
-    return nested(LIST_ELEMENT, attribute(EXPRESSION_NAME, name.encode() + b"\0"), data)
-
-
-def value(kind: int, data: bytes) -> bytes:
-    """An attribute that holds the content of a register."""
-    before, after = _value_frame(kind, len(data))
-    return before + data + after
-
-
-@cache
-def _value_frame(kind: int, size: int) -> tuple[bytes, bytes]:
-    return _around(PLACE * size, nested(kind, attribute(DATA_VALUE, PLACE * size)))
-
-
-def verdict(kind: int, found: Jump | Goto | Drop) -> bytes:
-    """An attribute that holds a verdict."""
-    if isinstance(found, Drop):
-        return nested(kind, nested(DATA_VERDICT, attribute(VERDICT_CODE, u32(NF_DROP))))
-    chain = found.chain.encode()
-    before, after = _leading_frame(kind, NFT_JUMP if isinstance(found, Jump) else NFT_GOTO, len(chain))
-    return before + chain + after
-
-
-@cache
-def _leading_frame(kind: int, code: int, size: int) -> tuple[bytes, bytes]:
-    chain = attribute(VERDICT_CHAIN, PLACE * size + b"\0")
-    whole = nested(kind, nested(DATA_VERDICT, attribute(VERDICT_CODE, u32(code)), chain))
-    return _around(PLACE * size, whole)
-
-
-def _around(place: bytes, whole: bytes) -> tuple[bytes, bytes]:
-    """What is before and after a place that will be filled: most bytes differ only in such a place."""
-    before, _, after = whole.partition(place)
-    return before, after
 
 
 class Expressions:
@@ -188,7 +149,7 @@ class Expressions:
             "dynset",
             attribute(4, u32(REGISTER)),
             attribute(3, u32(UPDATE)),
-            attribute(1, part.set.encode() + b"\0"),
+            name(1, part.set),
         )
 
     def _translate(self, part: Dnat) -> bytes:
@@ -199,11 +160,11 @@ class Expressions:
         return expression("reject", attribute(1, u32(0)), attribute(2, bytes([PORT_UNREACHABLE[self._family]])))
 
 
-def lookup(name: str, *, into_verdict: bool = False, unless: bool = False, identity: int | None = None) -> bytes:
+def lookup(found: str, *, into_verdict: bool = False, unless: bool = False, identity: int | None = None) -> bytes:
     """Look up the first register in a set or map; a set without a name is told by the number it has in its batch."""
     return expression(
         "lookup",
-        attribute(1, name.encode() + b"\0"),
+        name(1, found),
         attribute(2, u32(REGISTER)),
         attribute(3, u32(VERDICT_REGISTER)) if into_verdict else b"",
         attribute(4, u32(identity)) if identity is not None else b"",
@@ -298,6 +259,6 @@ def _dnat(family: Family) -> tuple[bytes, bytes, bytes]:
     )
     nat = expression("nat", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
     address, port = PLACE * ADDRESS_BYTES[family], PLACE * PORT.size
-    before, between = _around(address, _immediate(REGISTER, value(2, address)))
-    port_before, after = _around(port, _immediate(SECOND_REGISTER, value(2, port)))
+    before, between = around(address, _immediate(REGISTER, value(2, address)))
+    port_before, after = around(port, _immediate(SECOND_REGISTER, value(2, port)))
     return before, between + port_before, after + nat

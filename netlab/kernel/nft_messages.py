@@ -12,7 +12,8 @@ from itertools import count
 from typing import Any
 
 from netlab.kernel.netlink import ATTRIBUTE, HEADER, NLA_F_NESTED, NLM_F_CREATE, NLM_F_REQUEST, attribute, nested
-from netlab.kernel.nft_expressions import NF_FAMILIES, Expressions, lookup, u32
+from netlab.kernel.nft_attributes import NF_FAMILIES, name, u32, user_text
+from netlab.kernel.nft_expressions import Expressions, lookup
 from netlab.kernel.nft_set_messages import (
     ANONYMOUS_NAME,
     client_element,
@@ -21,7 +22,6 @@ from netlab.kernel.nft_set_messages import (
     networks_elements,
     networks_set,
     set_attributes,
-    user_text,
 )
 from netlab.model.nft_rules import AddressInAny, Field, Rule
 from netlab.model.nft_tables import (
@@ -64,7 +64,7 @@ class Messages:
     def __init__(self, family: Family, table: str) -> None:
         self._family = family
         self._expressions = Expressions(family)
-        self._head = NETFILTER_HEADER.pack(NF_FAMILIES[family], 0, 0) + attribute(1, table.encode() + b"\0")
+        self._head = NETFILTER_HEADER.pack(NF_FAMILIES[family], 0, 0) + name(1, table)
         self._identities = count(1)
         self._chain, self._rule_head = "", b""
         self._of: dict[type[Any], Callable[[Any, int], bytes]] = {
@@ -85,8 +85,8 @@ class Messages:
         """The messages of one change, which belong into one transaction; all have its number, for the answers."""
         return self._of[type(change)](change, number)
 
-    def _named(self, kind: int, attribute_kind: int, name: str, number: int) -> bytes:
-        return _message(kind, 0, number, self._head + _name(attribute_kind, name))
+    def _named(self, kind: int, attribute_kind: int, what: str, number: int) -> bytes:
+        return _message(kind, 0, number, self._head + name(attribute_kind, what))
 
     def _add_table(self, change: AddTable, number: int) -> bytes:
         userdata = attribute(TABLE_USERDATA, user_text(COMMENT_OF_TABLE, change.comment)) if change.comment else b""
@@ -98,7 +98,7 @@ class Messages:
 
     def _add_chain(self, change: AddChain, number: int) -> bytes:
         chain = change.chain
-        parts = _name(CHAIN_NAME, chain.name)
+        parts = name(CHAIN_NAME, chain.name)
         if chain.hook or chain.comment:
             parts += _chain_attributes(chain)
         return _message(NEW_CHAIN, NLM_F_CREATE, number, self._head + parts)
@@ -108,7 +108,7 @@ class Messages:
     def _add_rule(self, change: AddRule, number: int) -> bytes:
         chain, rule = change
         if chain != self._chain:  # the rules of a chain come one after the other
-            self._chain, self._rule_head = chain, self._head + _name(RULE_CHAIN, chain)
+            self._chain, self._rule_head = chain, self._head + name(RULE_CHAIN, chain)
         before, expressions = self._with_networks(rule, number) if _has_networks(rule) else (b"", self._plain(rule))
         body = self._rule_head + ATTRIBUTE.pack(len(expressions) + ATTRIBUTE.size, RULE_EXPRESSIONS) + expressions
         if rule.comment:
@@ -133,7 +133,7 @@ class Messages:
 
     def _networks(self, part: AddressInAny, identity: int, number: int) -> bytes:
         made = self._head + networks_set(part, self._family, identity=identity)
-        told = _name(LIST_SET, ANONYMOUS_NAME) + attribute(LIST_SET_IDENTITY, u32(identity))
+        told = name(LIST_SET, ANONYMOUS_NAME) + attribute(LIST_SET_IDENTITY, u32(identity))
         filled = self._head + told + nested(LIST_ELEMENTS, *networks_elements(part.networks))
         return _message(NEW_SET, NLM_F_CREATE, number, made) + _message(NEW_ELEMENTS, NLM_F_CREATE, number, filled)
 
@@ -149,8 +149,8 @@ class Messages:
         listed = self._listed(change.set, map(client_element, change.clients))
         return _message(NEW_ELEMENTS, NLM_F_CREATE, number, listed)
 
-    def _listed(self, name: str, elements: Iterable[bytes]) -> bytes:
-        return self._head + _name(LIST_SET, name) + nested(LIST_ELEMENTS, *elements)
+    def _listed(self, into: str, elements: Iterable[bytes]) -> bytes:
+        return self._head + name(LIST_SET, into) + nested(LIST_ELEMENTS, *elements)
 
 
 def _message(kind: int, flags: int, number: int, body: bytes) -> bytes:
@@ -161,15 +161,11 @@ def _has_networks(rule: Rule) -> bool:
     return any(type(part) is AddressInAny for part in rule.parts)
 
 
-def _name(kind: int, name: str) -> bytes:
-    return attribute(kind, name.encode() + b"\0")
-
-
 def _chain_attributes(chain: Chain) -> bytes:
     found = b""
     if chain.hook:
         priority = chain.hook.priority.to_bytes(4, "big", signed=True)
         where = attribute(HOOK_NUMBER, u32(HOOKS[chain.hook.hook])) + attribute(HOOK_PRIORITY, priority)
         found += nested(CHAIN_HOOK, where) + attribute(CHAIN_POLICY, u32(NF_ACCEPT))
-        found += _name(CHAIN_TYPE, chain.hook.type) + attribute(CHAIN_FLAGS, u32(BASE_CHAIN))
+        found += name(CHAIN_TYPE, chain.hook.type) + attribute(CHAIN_FLAGS, u32(BASE_CHAIN))
     return found + (attribute(CHAIN_USERDATA, user_text(COMMENT_OF_CHAIN, chain.comment)) if chain.comment else b"")

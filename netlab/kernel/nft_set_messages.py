@@ -14,11 +14,14 @@ from operator import attrgetter
 from typing import Any
 
 from netlab.kernel.netlink import attribute, nested
-from netlab.kernel.nft_expressions import (
+from netlab.kernel.nft_attributes import (
     ADDRESS_BYTES,
     LIST_ELEMENT,
     PROTOCOL_NUMBERS,
+    name,
     u32,
+    user_data,
+    user_text,
     value,
     verdict,
 )
@@ -52,11 +55,6 @@ FIELD_NUMBERS = {
 }
 
 
-def user_text(kind: int, text: str) -> bytes:
-    """A text among userdata, whose items have a kind and a length of one byte each."""
-    return _user(kind, text.encode() + b"\0")
-
-
 def set_attributes(each: Set, family: Family, *, identity: int) -> bytes:
     """What NFT_MSG_NEWSET says of a set beside its table."""
     flags = (MAP if each.verdicts else 0) | (TIMEOUT | EVALUATED if each.seconds is not None else 0)
@@ -64,7 +62,7 @@ def set_attributes(each: Set, family: Family, *, identity: int) -> bytes:
     size = attribute(DESCRIPTION_SIZE, u32(each.size)) if each.size is not None else b""
     timeout = attribute(SET_TIMEOUT, MILLISECONDS.pack(1000 * each.seconds)) if each.seconds is not None else b""
     parts = (
-        attribute(SET_NAME, each.name.encode() + b"\0"),
+        name(SET_NAME, each.name),
         attribute(SET_FLAGS, u32(flags)),
         attribute(SET_KEY_TYPE, u32(_key_type(each.keys, family))),
         attribute(SET_KEY_BYTES, u32(sum(_key_bytes(key, family) for key in each.keys))),
@@ -108,21 +106,23 @@ def client_element(client: Client) -> bytes:
 
 def networks_set(part: AddressInAny, family: Family, *, identity: int) -> bytes:
     """What NFT_MSG_NEWSET says of the set that belongs to the rule with these networks."""
-    named = _user(0, NATIVE.pack(HEADER_DESCRIPTION[family])) + _user(1, NATIVE.pack(FIELD_NUMBERS[family][part.side]))
-    key = _user(0, NATIVE.pack(PAYLOAD)) + _user(1, named)
+    named = user_data(0, NATIVE.pack(HEADER_DESCRIPTION[family])) + user_data(
+        1, NATIVE.pack(FIELD_NUMBERS[family][part.side])
+    )
+    key = user_data(0, NATIVE.pack(PAYLOAD)) + user_data(1, named)
     intervals = not _single(part.networks)
-    userdata = _user(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK))
+    userdata = user_data(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK))
     if intervals:
-        userdata += _user(UDATA_MERGE, NATIVE.pack(1))
+        userdata += user_data(UDATA_MERGE, NATIVE.pack(1))
     return b"".join(
         (
-            attribute(SET_NAME, ANONYMOUS_NAME.encode() + b"\0"),
+            name(SET_NAME, ANONYMOUS_NAME),
             attribute(SET_FLAGS, u32(ANONYMOUS | CONSTANT | (INTERVAL if intervals else 0))),
             attribute(SET_KEY_TYPE, u32(ADDRESS_TYPES[family])),
             attribute(SET_KEY_BYTES, u32(ADDRESS_BYTES[family])),
             attribute(SET_IDENTITY, u32(identity)),
             nested(SET_DESCRIPTION, attribute(DESCRIPTION_SIZE, u32(_size(part.networks)))),
-            attribute(SET_USERDATA, userdata + _user(UDATA_KEY, key)),
+            attribute(SET_USERDATA, userdata + user_data(UDATA_KEY, key)),
         )
     )
 
@@ -158,7 +158,7 @@ def _ends(networks: Iterable[IPNetwork]) -> list[tuple[bytes, ...]]:
     for each, following in zip(ordered, chain(ordered[1:], (None,)), strict=True):
         begin, behind = value(ELEMENT_KEY, each.network_address.packed), int(each.broadcast_address) + 1
         if _last(each):
-            ends.append((begin, attribute(ELEMENT_USERDATA, _user(FLAGS_OF_ELEMENT, NATIVE.pack(OPEN_END)))))
+            ends.append((begin, attribute(ELEMENT_USERDATA, user_data(FLAGS_OF_ELEMENT, NATIVE.pack(OPEN_END)))))
             continue
         ends.append((begin,))
         if following is None or int(following.network_address) != behind:
@@ -172,10 +172,6 @@ def _between(address: bytes) -> tuple[bytes, ...]:
 
 
 # --- parts
-
-
-def _user(kind: int, data: bytes) -> bytes:
-    return bytes([kind, len(data)]) + data
 
 
 _PART: dict[type[Any], Callable[[Any], bytes]] = {
@@ -199,11 +195,11 @@ def _key_bytes(key: KeyType, family: Family) -> int:
 
 def _set_userdata(each: Set) -> bytes:
     single = len(each.keys) == 1
-    found = _user(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK if single else ORDER_MIXED))
+    found = user_data(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK if single else ORDER_MIXED))
     if each.verdicts:
-        found += _user(UDATA_DATA_ORDER, NATIVE.pack(ORDER_MIXED))
+        found += user_data(UDATA_DATA_ORDER, NATIVE.pack(ORDER_MIXED))
     if not single:
-        found += _user(UDATA_KEY, _user(0, NATIVE.pack(CONCATENATION)) + _user(1, b""))
+        found += user_data(UDATA_KEY, user_data(0, NATIVE.pack(CONCATENATION)) + user_data(1, b""))
     if each.verdicts:
-        found += _user(UDATA_DATA_INTERVAL, NATIVE.pack(0))
+        found += user_data(UDATA_DATA_INTERVAL, NATIVE.pack(0))
     return found + (user_text(UDATA_COMMENT, each.comment) if each.comment else b"")
