@@ -55,6 +55,8 @@ HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 
 RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS, RULE_USERDATA = 1, 2, 4 | NLA_F_NESTED, 7
 LIST_SET, LIST_ELEMENTS, LIST_SET_IDENTITY = 2, 3, 4
 SET_NAME = 2
+ENDS_A_MESSAGE = 1000
+"""An attribute holds 64 KB; an end of a network is at most 52 bytes."""
 COMMENT_OF_TABLE = COMMENT_OF_CHAIN = COMMENT_OF_RULE = 0
 
 
@@ -132,10 +134,15 @@ class Messages:
         return before, expressions
 
     def _networks(self, part: AddressInAny, identity: int, number: int) -> bytes:
+        """A set, and what is in it, in messages that are not too long."""
         made = self._head + networks_set(part, self._family, identity=identity)
-        told = name(LIST_SET, ANONYMOUS_NAME) + attribute(LIST_SET_IDENTITY, u32(identity))
-        filled = self._head + told + nested(LIST_ELEMENTS, *networks_elements(part.networks))
-        return _message(NEW_SET, NLM_F_CREATE, number, made) + _message(NEW_ELEMENTS, NLM_F_CREATE, number, filled)
+        told = self._head + name(LIST_SET, ANONYMOUS_NAME) + attribute(LIST_SET_IDENTITY, u32(identity))
+        ends = networks_elements(part.networks)
+        lists = (ends[at : at + ENDS_A_MESSAGE] for at in range(0, len(ends), ENDS_A_MESSAGE))
+        filled = (told + nested(LIST_ELEMENTS, *each) for each in lists)
+        return _message(NEW_SET, NLM_F_CREATE, number, made) + b"".join(
+            _message(NEW_ELEMENTS, NLM_F_CREATE, number, each) for each in filled
+        )
 
     # --- elements
 

@@ -186,6 +186,11 @@ def test_several_networks_are_the_same_bytes_as_by_nft(texts: tuple[str, ...]) -
             check_alike([one_rule(AddressInAny(side, networks, negated=negated), family=family_of(networks[0]))])
 
 
+def test_thousands_of_networks_are_the_same_bytes_as_by_nft() -> None:
+    networks = tuple(ip_network(f"2001:db8:{number:x}::/56") for number in range(3000))
+    check_alike([one_rule(AddressInAny(Side.SOURCE, networks), family=Family.IPV6)])
+
+
 def test_changes_one_after_the_other_leave_what_nft_makes_of_them() -> None:
     for family in Family:
         flush()
