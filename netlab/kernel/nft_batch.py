@@ -49,6 +49,9 @@ def make(changes: Sequence[Change], *, family: Family, table: str, by: NftSocket
 
 def _pieces(packed: Sequence[bytes], *, limit: int) -> Iterator[range]:
     """Which changes go together."""
+    if packed and sum(map(len, packed)) <= limit:
+        yield range(len(packed))
+        return
     start = size = 0
     for at, each in enumerate(packed):
         if size + len(each) > limit and at > start:

@@ -110,6 +110,11 @@ class Expressions:
         """The expressions of a part, one after the other."""
         return self._of[type(part)](part)
 
+    def of_all(self, parts: tuple[Part, ...]) -> bytes:
+        """The expressions of a rule."""
+        known = self._of
+        return b"".join([known[type(part)](part) for part in parts])
+
     def load(self, fields: tuple[Field, ...]) -> bytes:
         """Put the fields into registers, side by side."""
         found, register = b"", REGISTER

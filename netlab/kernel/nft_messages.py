@@ -111,14 +111,14 @@ class Messages:
         chain, rule = change
         if chain != self._chain:  # the rules of a chain come one after the other
             self._chain, self._rule_head = chain, self._head + name(RULE_CHAIN, chain)
-        before, expressions = self._with_networks(rule, number) if _has_networks(rule) else (b"", self._plain(rule))
+        if AddressInAny in map(type, rule.parts):
+            before, expressions = self._with_networks(rule, number)
+        else:
+            before, expressions = b"", self._expressions.of_all(rule.parts)
         body = self._rule_head + ATTRIBUTE.pack(len(expressions) + ATTRIBUTE.size, RULE_EXPRESSIONS) + expressions
         if rule.comment:
             body += attribute(RULE_USERDATA, user_text(COMMENT_OF_RULE, rule.comment))
         return before + _message(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, number, body)
-
-    def _plain(self, rule: Rule) -> bytes:
-        return b"".join([self._expressions.of(part) for part in rule.parts])
 
     def _with_networks(self, rule: Rule, number: int) -> tuple[bytes, bytes]:
         """The messages for its sets without a name, and the expressions."""
@@ -162,10 +162,6 @@ class Messages:
 
 def _message(kind: int, flags: int, number: int, body: bytes) -> bytes:
     return HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | flags, number, 0) + body
-
-
-def _has_networks(rule: Rule) -> bool:
-    return any(type(part) is AddressInAny for part in rule.parts)
 
 
 def _chain_attributes(chain: Chain) -> bytes:
