@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from netlab.model import nft_rules
 from netlab.model.journey import RuleHit
-from netlab.model.rules import Dnat, Jump, Rule
+from netlab.model.nft_tables import Element, Key
+from netlab.model.rules import Dnat, Jump, Protocol, Rule
 from netlab.proxy.addresses import host_network
 from netlab.proxy.iptables import names as iptables_names
 from netlab.proxy.iptables.service import ServiceRules, spell_service
 from netlab.proxy.nftables import names as nftables_names
+from netlab.proxy.nftables.rule_text import WORDS
+from netlab.proxy.nftables.rule_text import rule_text as nft_rule_text
 from netlab.proxy.nftables.service import spell_service as spell_in_nftables
+from netlab.proxy.nftables.text import element_text
 from netlab.proxy.save_text import rule_text
 from netlab.proxy.slices import Endpoint
 from netlab.trace.claims import Entrance
 from netlab.trace.packet import Packet
 from netlab.trace.policy import Block, Choice, Iptables, Nftables, Policy, Stage, Worker
 
-CHANCE = re.compile(r"numgen random mod (\d+) 0")
 MARKED = "meta mark & {mark:#010x} != 0x00000000 meta mark set meta mark ^ {mark:#010x} masquerade fully-random"
 
 
@@ -145,23 +148,27 @@ class _IptablesPath:
 
 
 def _in_nftables(policy: Policy, choice: Choice, endpoint: Endpoint, packet: Packet) -> Iterator[RuleHit]:
-    route = choice.claim.route
-    ip = "ip" if packet.dst.version == 4 else "ip6"
+    route, family = choice.claim.route, choice.claim.route.key.family
     at_port = choice.claim.entrance is Entrance.NODE_PORT
     spelled = spell_in_nftables(route, mark=policy.proxy.config.masquerade_mark)
     wanted = nftables_names.SERVICE_NODEPORTS if at_port else nftables_names.SERVICE_IPS
-    key = f"{packet.proto} . {packet.dport}" if at_port else f"{packet.dst} . {packet.proto} . {packet.dport}"
-    verdict = next((each.verdict for each in spelled.elements if each[:2] == (wanted, key)), "")
+    key = _key(packet)[1:] if at_port else _key(packet)
+    element = next((each for each in spelled.elements if (each.set, each.key) == (wanted, key)), None)
+    found = f"{{ {_element(element)} }}" if element else ""
+    ip = WORDS[family].ip
     to_node = (
         f"{ip} daddr @nodeport-ips meta l4proto . th dport" if at_port else f"{ip} daddr . meta l4proto . th dport"
     )
-    yield RuleHit(chain="services", rule=f"{to_node} vmap @{wanted} {{ {key} : {verdict} }}", comment=str(route.key))
-    chance = f"endpoint-{nftables_names.endpoint_name(route.key, endpoint)}"
+    yield RuleHit(chain="services", rule=f"{to_node} vmap @{wanted} {found}", comment=str(route.key))
+    ends = (
+        nft_rules.Dnat(endpoint.address, endpoint.port),
+        nft_rules.Goto(f"endpoint-{nftables_names.endpoint_name(route.key, endpoint)}"),
+    )
     for chain in spelled.chains:
         for rule in chain.rules:
-            picks = rule.endswith((f"dnat to {endpoint.name}", f"goto {chance}")) and "saddr @" not in rule
-            if picks and _serves(chain.name, choice, endpoint):
-                yield RuleHit(chain=chain.name, rule=rule, probability=_chance(rule))
+            known = any(isinstance(part, nft_rules.InSet) for part in rule.parts)
+            if rule.parts[-1] in ends and not known and _serves(chain.name, choice, endpoint):
+                yield RuleHit(chain=chain.name, rule=nft_rule_text(rule, family), probability=_chance(rule))
 
 
 def _serves(chain: str, choice: Choice, endpoint: Endpoint) -> bool:
@@ -170,23 +177,30 @@ def _serves(chain: str, choice: Choice, endpoint: Endpoint) -> bool:
     return chain.startswith(("local-" if follows_local else "service-", "endpoint-"))
 
 
-def _chance(rule: str) -> float | None:
-    found = CHANCE.search(rule)
-    return 1 / int(found.group(1)) if found else None
+def _chance(rule: nft_rules.Rule) -> float | None:
+    return next((1 / part.count for part in rule.parts if isinstance(part, nft_rules.OneIn)), None)
+
+
+def _key(packet: Packet) -> Key:
+    """By what the maps of Services are looked up."""
+    return packet.dst, Protocol(packet.proto), packet.dport or 0
+
+
+def _element(element: Element) -> str:
+    return element_text(element._replace(comment=""))
 
 
 def _nftables_end(policy: Policy, packet: Packet, block: Block) -> Iterator[RuleHit]:
     """The element or the rule that refuses or drops."""
     if not isinstance(policy, Nftables):
         return
-    key = f"{packet.dst} . {packet.proto} . {packet.dport}"
     if block.cause.route is not None:
         spelled = spell_in_nftables(block.cause.route, mark=policy.proxy.config.masquerade_mark)
-        keys = (key, f"{packet.proto} . {packet.dport}")
+        keys = (_key(packet), _key(packet)[1:])
         maps = (nftables_names.NO_ENDPOINT_SERVICES, nftables_names.NO_ENDPOINT_NODEPORTS, nftables_names.FIREWALL_IPS)
         for each in spelled.elements:
-            if each[0] in maps and each[1] in keys:
-                yield RuleHit(chain=each[0], rule=f"{each[1]} : {each.verdict}", comment=str(block.cause.route.key))
+            if each.set in maps and each.key in keys:
+                yield RuleHit(chain=each.set, rule=_element(each), comment=str(block.cause.route.key))
                 return
     ip = "ip" if packet.dst.version == 4 else "ip6"
     if policy.proxy.cluster_ip_of(packet.dst):
