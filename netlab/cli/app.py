@@ -21,7 +21,7 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     "Inside it": {"exec": places.exec_, "shell": places.shell, "logs": places.logs},
     "Its packets": {"probe": packets.probe, "check": packets.check, "trace": traces.trace},
     "Its proxies": {"set-mode": modes.set_mode},
-    "Its faults": {"break": faults.break_, "heal": faults.heal},
+    "Its faults": {"break": faults.break_, "heal": faults.heal, "faults": faults.faults},
     "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},
     "This machine": {
         "doctor": machine.doctor,

@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
@@ -64,6 +66,25 @@ def run(paths: LabPaths, where: Place, argv: list[str]) -> int:
             terminal.attend(files[0])
             terminal.copy_until_hangup(connection)
         return _exit_status(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command ended, as a shell says it, and what it printed."""
+
+    status: int
+    text: str
+
+
+def output(paths: LabPaths, where: Place, argv: Sequence[str]) -> Output:
+    """Run a command in a place of the lab to its end, without input; what it prints, both streams."""
+    request = messages.Exec(where=network_namespace(paths.lab, where), argv=tuple(argv), env=_environment())
+    with tempfile.TemporaryFile() as printed, open(os.devnull) as nothing, connected(paths) as connection:
+        messages.send(connection, request, (nothing.fileno(), printed.fileno(), printed.fileno()))
+        _reply(connection)
+        status = _exit_status(connection)
+        printed.seek(0)
+        return Output(status, printed.read().decode(errors="replace"))
 
 
 def _environment() -> dict[str, str]:

@@ -56,6 +56,11 @@ class LabPaths:
         return self.directory / "objects.db"
 
     @property
+    def faults(self) -> Path:
+        """The faults that are in force, and what takes each of them back."""
+        return self.directory / "faults.json"
+
+    @property
     def etc(self) -> Path:
         """A folder a namespace (hosts, hostname, resolv.conf), as /etc/netns is to `ip netns exec`."""
         return self.directory / "etc"

@@ -139,7 +139,7 @@ def test_a_plan_is_the_same_every_time() -> None:
         ["exec", "pod/a"],
         ["delete"],
         ["apply"],
-        ["break", "kube-proxy-stopped"],
+        ["break", "kube-proxy-stopped", "--on", "n1", "--service", "web"],
         ["break", "everything", "--on", "node1"],
         ["logs", "external/client"],
         ["completion", "tcsh"],
@@ -170,6 +170,8 @@ def test_wrong_usage_is_status_2_and_one_plain_sentence(
         ["delete", "pod", "a", "-l", NO_LAB],
         ["probe", "pod/a", "service/web:80", "-l", NO_LAB],
         ["break", "kube-proxy-stopped", "--on", "node1", "-l", NO_LAB],
+        ["heal", "-l", NO_LAB],
+        ["faults", "-l", NO_LAB],
     ],
     ids=" ".join,
 )
