@@ -1,37 +1,131 @@
-"""Faults of a node: its kube-proxy, its kernel's settings."""
+"""Faults of a node: its kube-proxy, its kernel's settings, its bridge, its routes."""
 
 from __future__ import annotations
 
-from netlab.faults.fault import NodeFault, node_place
+from netlab.faults.fault import NodeFault, node_place, unfit
 from netlab.faults.names import FaultName
-from netlab.faults.steps import Steps, Stop, setting
+from netlab.faults.second_cable import second_cable
+from netlab.faults.steps import Steps, Stop, command, setting
+from netlab.faults.ways import router, routes_to_others, spelled
 from netlab.model.cluster import ClusterView
 from netlab.model.objects import Node
+from netlab.model.state import ETHERNET_MTU
+from netlab.model.topology import Fabric, PodLink
+from netlab.plan.stations import WIRE, placed_pod
 
 KUBE_PROXY = "kube-proxy"
+SMALL_MTU = 1400
+"""Bytes: what some providers' networks carry."""
 
 
 def _no_kube_proxy(_view: ClusterView, node: Node) -> Steps:
     return (Stop(agent=KUBE_PROXY, node=node.metadata.name),)
 
 
+def _hairpin_off(view: ClusterView, node: Node) -> Steps:
+    _require_bridge(view)
+    placed = [each for pod in view.pods if (each := placed_pod(pod, lab=view.lab))]
+    ports = [each.port for each in placed if each.node == node.metadata.name]
+    if not ports:
+        raise unfit("it has no Pods")
+    change = "bridge link set dev {port} hairpin {value}"
+    return tuple(
+        command(node_place(node), change.format(port=port, value="off"), undo=change.format(port=port, value="on"))
+        for port in ports
+    )
+
+
+def _no_filter_on_bridge(view: ClusterView, node: Node) -> Steps:
+    _require_bridge(view)
+    return (setting(node_place(node), "net.bridge.bridge-nf-call-iptables", 0, was=1),)
+
+
 def _no_forwarding(_view: ClusterView, node: Node) -> Steps:
     return (setting(node_place(node), "net.ipv4.ip_forward", 0, was=1),)
+
+
+def _wrong_route(view: ClusterView, node: Node) -> Steps:
+    """To the wire's router, which knows no Pods: what a missing or stale route of the network plugin comes to."""
+    return tuple(
+        command(
+            node_place(node),
+            f"ip route replace {route.destination} via {router(view, route.destination.version)} dev {WIRE}",
+            undo=f"ip route replace {spelled(route)}",
+        )
+        for route in routes_to_others(view, node)
+    )
+
+
+def _strict_rp_filter(view: ClusterView, node: Node) -> Steps:
+    """With a second cable by which packets come in that would be answered by the first: else it makes no difference."""
+    strict = setting(node_place(node), "net.ipv4.conf.all.rp_filter", 1, was=0)
+    return (*second_cable(view, node), strict)
+
+
+def _small_mtu(view: ClusterView, node: Node) -> Steps:
+    if view.topology.spec.network.fabric is not Fabric.VXLAN:
+        raise unfit("the lab has no vxlan (spec.network.fabric): nothing makes packets larger")
+    change = f"ip link set {WIRE} mtu"
+    return (command(node_place(node), f"{change} {SMALL_MTU}", undo=f"{change} {ETHERNET_MTU}"),)
+
+
+def _require_bridge(view: ClusterView) -> None:
+    if view.topology.spec.network.pod_link is not PodLink.BRIDGE:
+        raise unfit("its Pods are not on a bridge (spec.network.podLink is ptp)")
 
 
 NODE_FAULTS = (
     NodeFault(
         name=FaultName.KUBE_PROXY_STOPPED,
-        summary="kube-proxy does not run on the node: its rules stay as they are, and no change reaches them.",
-        evidence="What was there when it stopped goes on working; a Pod that is added later never gets a packet from "
-        "this node, and one that went still does (dropped or unreachable), while other nodes are right.",
+        summary="The node's kube-proxy does not run: its rules stay as they are, and no change reaches them.",
+        evidence="What was there when it stopped goes on working; a Service that is made later is unreachable from "
+        "this node alone, and when a Deployment is scaled its new Pods get no packet from here and those that went "
+        "still do.",
         steps=_no_kube_proxy,
+    ),
+    NodeFault(
+        name=FaultName.HAIRPIN_OFF,
+        summary="The ports of the node's bridge are not in hairpin mode.",
+        evidence="A Pod that reaches itself through its Service gets no answer (dropped), since the bridge does not "
+        "send a frame back through the port it came in by; every other packet is as ever.",
+        steps=_hairpin_off,
+    ),
+    NodeFault(
+        name=FaultName.BRIDGE_NF_OFF,
+        summary="Frames from port to port of the node's bridge pass by netfilter: net.bridge.bridge-nf-call-iptables "
+        "is 0.",
+        evidence="A Pod that asks a Service and is given a Pod of its own node gets no answer that it knows "
+        "(dropped): the reply crosses the bridge untranslated, from the Pod's address. Pods of other nodes answer.",
+        steps=_no_filter_on_bridge,
     ),
     NodeFault(
         name=FaultName.IP_FORWARD_OFF,
         summary="The node's kernel does not forward: net.ipv4.ip_forward is 0.",
-        evidence="What its Pods send to other nodes and to Services is dropped without a word; the node itself still "
-        "reaches everything.",
+        evidence="What its Pods send to other nodes and to Services, and what comes for them from elsewhere, is "
+        "dropped without a word; its Pods reach one another, and the node itself reaches everything.",
         steps=_no_forwarding,
+    ),
+    NodeFault(
+        name=FaultName.WRONG_ROUTE,
+        summary="The node's routes to the other nodes' Pods lead to the router, which does not know them.",
+        evidence="What this node and its Pods send to Pods of other nodes is unreachable (ICMP from the router), "
+        "directly and by a Service; answers go the same way, so that other nodes' Pods get none from here (dropped).",
+        steps=_wrong_route,
+    ),
+    NodeFault(
+        name=FaultName.RP_FILTER_STRICT,
+        summary="The node takes only packets whose answer would leave where they came in (rp_filter is 1), and a "
+        "second cable brings another node's packets.",
+        evidence="What that node's Pods send to this one's is dropped without a word, and TcpExtIPReversePathFilter "
+        "of `nstat -az` counts it; third nodes, and packets the other way round that start no answer there, are as "
+        "ever.",
+        steps=_strict_rp_filter,
+    ),
+    NodeFault(
+        name=FaultName.MTU_MISMATCH,
+        summary=f"The wire takes {SMALL_MTU} bytes at the node, and the tunnel still fills {ETHERNET_MTU}.",
+        evidence="Connections to its Pods from other nodes open, and then large packets never arrive: small requests "
+        "are answered, and uploads hang.",
+        steps=_small_mtu,
     ),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from netlab.model.names import Place
 from netlab.model.objects import KubernetesObject
@@ -99,12 +99,6 @@ class Write(_Step):
 
 Step = Patch | Stop | Command | Write
 Steps = tuple[Step, ...]
-_steps: TypeAdapter[Steps] = TypeAdapter(tuple[Annotated[Step, Field(discriminator="do")], ...])
-
-
-def parse_steps(data: str) -> Steps:
-    """Steps out of JSON. ValueError."""
-    return _steps.validate_json(data)
 
 
 def patching(value: KubernetesObject, patch: dict[str, JsonValue]) -> Patch:

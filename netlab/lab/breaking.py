@@ -15,6 +15,7 @@ from netlab.lab import control, fault_records, readiness
 from netlab.lab.fault_records import Record
 from netlab.lab.fault_steps import StepRefused, Workshop
 from netlab.lab.lock import commanding
+from netlab.lab.messages import TaskName
 from netlab.lab.view import running_view
 from netlab.model.paths import LabPaths
 
@@ -108,9 +109,12 @@ def _undo(undo: Callable[[Step], None], step: Step, *, gone: list[str], refused:
 
 
 def _let_follow(paths: LabPaths, client: SyncClient, record: Record) -> None:
-    """Wait until what follows from changed objects, or from a kube-proxy that came back, is in the kernel."""
-    if not any(isinstance(step, Patch | Stop) for step in record.steps):
-        return
-    client.settle()
-    stopped = {agent.name for agent in control.agents(paths) if not agent.wanted}
-    readiness.ask_proxies(paths, readiness.followed_versions(client), within=FOLLOWED_WITHIN, stopped=stopped)
+    """Wait until what follows from changed objects, or from a kube-proxy that came back, is in the kernel.
+
+    New flows are to meet what is true now: those that are over are forgotten.
+    """
+    if any(isinstance(step, Patch | Stop) for step in record.steps):
+        client.settle()
+        stopped = {agent.name for agent in control.agents(paths) if not agent.wanted}
+        readiness.ask_proxies(paths, readiness.followed_versions(client), within=FOLLOWED_WITHIN, stopped=stopped)
+    control.run_task(paths, TaskName.FORGET_FLOWS)

@@ -58,6 +58,7 @@ class TaskName(StrEnum):
     CHECK = "check"
     PROXIES = "proxies"
     MODES = "modes"
+    FORGET_FLOWS = "forget-flows"
 
 
 class Task(Message):
