@@ -108,17 +108,17 @@ NODE_FAULTS = (
     NodeFault(
         name=FaultName.WRONG_ROUTE,
         summary="The node's routes to the other nodes' Pods lead to the router, which does not know them.",
-        evidence="What this node and its Pods send to Pods of other nodes is unreachable (ICMP from the router), "
-        "directly and by a Service; answers go the same way, so that other nodes' Pods get none from here (dropped).",
+        evidence="What its Pods send to other nodes' Pods, directly or by a Service, is dropped, and so are their "
+        "answers: the router knows no Pod, not even to refuse it. What the node sends itself, or masquerades (node "
+        "ports), is unreachable (ICMP from the router).",
         steps=_wrong_route,
     ),
     NodeFault(
         name=FaultName.RP_FILTER_STRICT,
         summary="The node takes only packets whose answer would leave where they came in (rp_filter is 1), and a "
         "second cable brings another node's packets.",
-        evidence="What that node's Pods send to this one's is dropped without a word, and TcpExtIPReversePathFilter "
-        "of `nstat -az` counts it; third nodes, and packets the other way round that start no answer there, are as "
-        "ever.",
+        evidence="What the other node and its Pods send to this one's Pods, answers too, is dropped without a word; "
+        "the count IPReversePathFilter (`nstat -az`) grows, and no rule has anything to do with it.",
         steps=_strict_rp_filter,
     ),
     NodeFault(

@@ -69,8 +69,9 @@ POD_FAULTS = (
     PodFault(
         name=FaultName.DUPLICATE_ADDRESS,
         summary="Another Pod of its node has the Pod's address too.",
-        evidence="What comes for the Pod through its node reaches the other Pod, which answers with its own name or "
-        "refuses; a Service that has the Pod as an endpoint sends the other its share.",
+        evidence="What comes for the Pod through its node reaches the other Pod, which answers with its own name or, "
+        "where it does not serve the port, refuses; so do readiness probes, and the Pod may leave its Services. What "
+        "the Pod sends gets no answer (dropped).",
         steps=_same_address,
     ),
 )

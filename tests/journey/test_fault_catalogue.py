@@ -1,0 +1,243 @@
+"""Every fault of the catalogue: before it all works, then it shows as documented and in no other way, healed all works.
+
+What is broken is told by packets on thirteen ways through a lab (`fault_lab`): those that are listed fare as listed, all
+others as ever. Some faults show in another way, too: `Sight` is a look at that.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import fault_lab
+import pytest
+from fault_lab import fares
+from netlab_command import PREFIX, Caller, Lab, comes_true
+
+from netlab.faults.names import FaultName
+
+N1_TO_LONE, SHELL_TO_LONE = "node/n1 -> service/lone:80", "pod/shell -> service/lone:80"
+N1_TO_ONE, SHELL_TO_ONE = "node/n1 -> service/one:80", "pod/shell -> service/one:80"
+N2_TO_ONE, LONE_TO_ONE, ITSELF = (
+    "node/n2 -> service/one:80",
+    "pod/lone -> service/one:80",
+    "pod/web-1 -> service/one:80",
+)
+SHELL_TO_WEB = "pod/shell -> service/web:80"
+SHELL_TO_NEAR_POD, SHELL_TO_FAR_POD = "pod/shell -> pod/web-1:8080", "pod/shell -> pod/lone:8080"
+LONE_TO_POD = "pod/lone -> pod/web-1:8080"
+CLIENT_TO_N1, CLIENT_TO_N2 = "external/client -> node/n1:30080", "external/client -> node/n2:30080"
+TO_LONE_INSIDE = (SHELL_TO_LONE, N1_TO_LONE)
+TO_LONE = (*TO_LONE_INSIDE, CLIENT_TO_N1, CLIENT_TO_N2)
+TO_ONE = (SHELL_TO_ONE, ITSELF, LONE_TO_ONE, N1_TO_ONE, N2_TO_ONE)
+FORWARDED_BY_N1 = (
+    *(SHELL_TO_WEB, SHELL_TO_ONE, SHELL_TO_LONE, SHELL_TO_FAR_POD, ITSELF),
+    *(LONE_TO_ONE, LONE_TO_POD, N2_TO_ONE, CLIENT_TO_N1),
+)
+ANSWERED_BY_N1 = (LONE_TO_ONE, LONE_TO_POD, N2_TO_ONE)
+numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Something else to look at, what is seen while all is well, and with the fault."""
+
+    look: Callable[[Lab], str]
+    well: str
+    ill: str | Mapping[str, str]
+    """Or, where modes differ, by the mode."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """Whom a fault is put into, and how packets fare then, by way; `nftables` where that mode differs."""
+
+    victim: tuple[str, ...]
+    ways: Mapping[str, str] = field(default_factory=dict)
+    nftables: Mapping[str, str] | None = None
+    sight: Sight | None = None
+
+    def expected(self, mode: str) -> Mapping[str, str]:
+        return self.nftables if mode == "nftables" and self.nftables is not None else self.ways
+
+
+def all_are(ways: tuple[str, ...], how: str) -> dict[str, str]:
+    return dict.fromkeys(ways, how)
+
+
+# --- sights
+
+RESOLVE = "import socket; print(socket.gethostbyname('lone.default.svc.cluster.local.') and 'resolved')"
+SEND_MUCH = """
+import socket, sys
+client = socket.create_connection((sys.argv[1], 8080), timeout=2)
+client.sendall(b"GET / HTTP/1.1\\r\\nHost: lone\\r\\nPadding: " + b"x" * 1340 + b"\\r\\nConnection: close\\r\\n\\r\\n")
+try:
+    print("answered" if client.recv(12) == b"HTTP/1.1 200" else "wrong")
+except TimeoutError:
+    print("silence")
+"""
+
+
+def python(lab: Lab, place: str, program: str, *arguments: str) -> str:
+    """The last line that a program prints in a place, its error's if it ends with one."""
+    done = lab.run("exec", place, "--", sys.executable, "-c", program, *arguments)
+    return (done.out or done.err).splitlines()[-1]
+
+
+def resolving(lab: Lab) -> str:
+    return "resolved" if python(lab, "pod/shell", RESOLVE) == "resolved" else "no such name"
+
+
+def sending_much(lab: Lab) -> str:
+    address = json.loads(lab.ok("get", "pod", "lone", "-o", "json"))["status"]["podIP"]
+    return python(lab, "pod/shell", SEND_MUCH, address)
+
+
+def scaling(lab: Lab) -> str:
+    """What node n1 says of a Service that has just been made, for a Pod that is there."""
+    name = f"later-{next(numbers)}"
+    spec = "{selector: {app: lone}, ports: [{port: 80, targetPort: 8080}]}"
+    lab.ok("apply", "-f", "-", text=f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+    assert comes_true(lambda: lab.verdicts("node/n2", f"service/{name}:80") == {"reached": 1}), "the other node follows"
+    comes_true(lambda: lab.verdicts("node/n1", f"service/{name}:80") == {"reached": 1}, within=2)
+    return ", ".join(lab.verdicts("node/n1", f"service/{name}:80"))
+
+
+def ready_pods(lab: Lab) -> str:
+    line = next(line for line in lab.ok("get", "pods").splitlines() if line.startswith("web-1 "))
+    return line.split()[1]
+
+
+def filter_rules(lab: Lab) -> str:
+    """Whether one of the two programs shows a rule that drops what is for Pods."""
+    shown = {name: lab.ok("exec", "node/n1", "--", name, "-S", "FORWARD") for name in ("iptables", "iptables-nft")}
+    return ", ".join(name for name, text in shown.items() if "left-over" in text) or "none"
+
+
+STORIES = {
+    FaultName.WRONG_DNS: Story(("--on", "pod/shell"), sight=Sight(resolving, "resolved", "no such name")),
+    FaultName.SELECTOR_MATCHES_NOTHING: Story(("--service", "lone"), all_are(TO_LONE, "refused")),
+    FaultName.SELECTOR_TOO_BROAD: Story(("--service", "lone"), all_are(TO_LONE, "reached lone, refused shell")),
+    FaultName.WRONG_TARGET_PORT: Story(("--service", "service/lone"), all_are(TO_LONE, "refused lone")),
+    FaultName.NAMED_PORT_MISSING: Story(("--service", "lone"), all_are(TO_LONE, "refused")),
+    FaultName.PROTOCOL_MISMATCH: Story(
+        ("--service", "lone"),
+        all_are(TO_LONE, "refused") | all_are(TO_LONE_INSIDE, "unreachable"),
+        nftables=all_are(TO_LONE, "refused"),
+    ),
+    FaultName.READINESS_FAILING: Story(
+        ("--service", "one"),
+        all_are(TO_ONE, "refused") | {SHELL_TO_WEB: "reached web-2"},
+        sight=Sight(ready_pods, "1/1", "0/1"),
+    ),
+    FaultName.INTERNAL_POLICY_LOCAL: Story(("--service", "lone"), all_are(TO_LONE_INSIDE, "dropped")),
+    FaultName.EXTERNAL_POLICY_LOCAL: Story((), {CLIENT_TO_N1: "dropped"}),
+    FaultName.KUBE_PROXY_STOPPED: Story(
+        ("--on", "n1"), sight=Sight(scaling, "reached", {"iptables": "unreachable", "nftables": "dropped"})
+    ),
+    FaultName.RULES_FLUSHED: Story(
+        ("--on", "n1"),
+        all_are((SHELL_TO_WEB, SHELL_TO_ONE, SHELL_TO_LONE, ITSELF, N1_TO_ONE, N1_TO_LONE), "unreachable")
+        | {CLIENT_TO_N1: "refused"},
+    ),
+    FaultName.MASQUERADE_MISSING: Story(
+        ("--on", "n1"),
+        {CLIENT_TO_N1: "dropped lone", ITSELF: "dropped web-1"},
+        nftables={CLIENT_TO_N1: "dropped lone"},
+    ),
+    FaultName.NODEPORT_SHADOWED: Story(("--on", "n1"), {CLIENT_TO_N1: "dropped"}),
+    FaultName.HAIRPIN_OFF: Story(("--on", "n1"), {ITSELF: "dropped"}),
+    FaultName.BRIDGE_NF_OFF: Story(
+        ("--on", "n1"), {SHELL_TO_WEB: "reached web-2, dropped web-1", SHELL_TO_ONE: "dropped web-1"}
+    ),
+    FaultName.IP_FORWARD_OFF: Story(("--on", "n1"), all_are(FORWARDED_BY_N1, "dropped")),
+    FaultName.FORWARD_DROP: Story(
+        ("--on", "n1"),
+        all_are((*(w for w in FORWARDED_BY_N1 if w not in (ITSELF, CLIENT_TO_N1)), SHELL_TO_NEAR_POD), "dropped"),
+        nftables=all_are((*FORWARDED_BY_N1, SHELL_TO_NEAR_POD), "dropped"),
+    ),
+    FaultName.RULES_IN_BOTH_KINDS: Story(
+        ("--on", "n1"),
+        all_are((*FORWARDED_BY_N1, SHELL_TO_NEAR_POD), "dropped"),
+        sight=Sight(filter_rules, "none", "iptables-nft"),
+    ),
+    FaultName.WRONG_ROUTE: Story(
+        ("--on", "n1"),
+        {SHELL_TO_WEB: "reached web-1, dropped"}
+        | all_are((SHELL_TO_LONE, SHELL_TO_FAR_POD), "dropped")
+        | all_are(ANSWERED_BY_N1, "dropped web-1")
+        | all_are((N1_TO_LONE, CLIENT_TO_N1), "unreachable"),
+    ),
+    FaultName.RP_FILTER_STRICT: Story(
+        ("--on", "n2"),
+        {SHELL_TO_WEB: "reached web-1, dropped"}
+        | all_are((SHELL_TO_LONE, SHELL_TO_FAR_POD, N1_TO_LONE, CLIENT_TO_N1), "dropped")
+        | all_are(ANSWERED_BY_N1, "dropped web-1"),
+    ),
+    FaultName.MTU_MISMATCH: Story(("--on", "n2"), sight=Sight(sending_much, "answered", "silence")),
+    FaultName.DUPLICATE_ADDRESS: Story(
+        ("--on", "pod/web-1"),
+        all_are(TO_ONE, "refused")
+        | {ITSELF: "dropped", SHELL_TO_WEB: "reached web-2"}
+        | all_are((SHELL_TO_NEAR_POD, LONE_TO_POD), "refused web-1"),
+        sight=Sight(ready_pods, "1/1", "0/1"),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=["iptables", "nftables"])
+def mode(request: pytest.FixtureRequest) -> str:
+    text: str = request.param
+    return text
+
+
+@pytest.fixture(scope="module")
+def faulty(root: Caller, mode: str) -> Iterator[Lab]:
+    """A lab for all faults of a mode, one after the other."""
+    name = f"{PREFIX}-{mode}"
+    with root.lab(name, fault_lab.FILE.format(name=name, mode=mode)) as up:
+        yield up
+
+
+@pytest.fixture
+def lab(faulty: Lab) -> Iterator[Lab]:
+    """The same lab without any fault, before and after."""
+    yield faulty
+    faulty.run("heal")
+
+
+def in_force(lab: Lab) -> dict[str, list[str]]:
+    return {row["name"]: row["inForce"] for row in lab.json("faults")["faults"] if row["inForce"]}
+
+
+def test_every_fault_has_a_story() -> None:
+    assert list(STORIES) == list(FaultName)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("fault", FaultName)
+def test_a_fault_shows_as_documented_and_is_gone_when_healed(lab: Lab, mode: str, fault: FaultName) -> None:
+    story = STORIES[fault]
+    assert_well(lab, story)
+    lab.ok("break", fault, *story.victim)
+    assert list(in_force(lab)) == [fault]
+    expected = story.expected(mode)
+    comes_true(lambda: fares(lab) == expected, within=5)
+    assert fares(lab) == expected
+    if story.sight:
+        ill = story.sight.ill
+        assert story.sight.look(lab) == (ill if isinstance(ill, str) else ill[mode])
+    lab.ok("heal", fault, *story.victim)
+    assert in_force(lab) == {}
+    assert_well(lab, story)
+
+
+def assert_well(lab: Lab, story: Story) -> None:
+    comes_true(lambda: fares(lab) == {}, within=5)
+    assert fares(lab) == {}
+    if story.sight:
+        assert story.sight.look(lab) == story.sight.well
