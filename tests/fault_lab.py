@@ -58,7 +58,9 @@ spec:
 apiVersion: v1
 kind: Pod
 metadata: {{name: lone, labels: {{app: lone, team: blue}}}}
-spec: {{nodeName: n2, containers: [{{name: lone, ports: [{{containerPort: 8080}}]}}]}}
+spec:
+  nodeName: n2
+  containers: [{{name: lone, ports: [{{containerPort: 8080}}, {{containerPort: 9000, protocol: UDP}}]}}]
 ---
 apiVersion: v1
 kind: Service
@@ -74,6 +76,11 @@ apiVersion: v1
 kind: Service
 metadata: {{name: lone}}
 spec: {{type: NodePort, selector: {{app: lone}}, ports: [{{port: 80, targetPort: 8080, nodePort: 30080}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: echo}}
+spec: {{clusterIP: 10.96.0.90, selector: {{app: lone}}, ports: [{{port: 9000, protocol: UDP}}]}}
 """
 
 

@@ -18,7 +18,9 @@ class FaultName(StrEnum):
     INTERNAL_POLICY_LOCAL = "internal-policy-local"
     EXTERNAL_POLICY_LOCAL = "external-policy-local"
     KUBE_PROXY_STOPPED = "kube-proxy-stopped"
+    API_UNREACHABLE = "api-unreachable"
     RULES_FLUSHED = "rules-flushed"
+    STALE_UDP_FLOW = "stale-udp-flow"
     MASQUERADE_MISSING = "masquerade-missing"
     NODEPORT_SHADOWED = "nodeport-shadowed"
     HAIRPIN_OFF = "hairpin-off"
@@ -30,6 +32,7 @@ class FaultName(StrEnum):
     RP_FILTER_STRICT = "rp-filter-strict"
     MTU_MISMATCH = "mtu-mismatch"
     DUPLICATE_ADDRESS = "duplicate-address"
+    POD_RANGE_IN_SERVICE_RANGE = "pod-range-in-service-range"
 
 
 class Scope(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netlab.faults.fault import NodeFault, node_place, unfit
 from netlab.faults.names import FaultName
 from netlab.faults.second_cable import second_cable
-from netlab.faults.steps import Steps, Stop, command, setting
+from netlab.faults.steps import Cut, Steps, Stop, command, setting
 from netlab.faults.ways import router, routes_to_others, spelled
 from netlab.model.cluster import ClusterView
 from netlab.model.objects import Node
@@ -20,6 +20,10 @@ SMALL_MTU = 1400
 
 def _no_kube_proxy(_view: ClusterView, node: Node) -> Steps:
     return (Stop(agent=KUBE_PROXY, node=node.metadata.name),)
+
+
+def _cut_off(_view: ClusterView, node: Node) -> Steps:
+    return (Cut(node=node.metadata.name),)
 
 
 def _hairpin_off(view: ClusterView, node: Node) -> Steps:
@@ -63,10 +67,15 @@ def _strict_rp_filter(view: ClusterView, node: Node) -> Steps:
 
 
 def _small_mtu(view: ClusterView, node: Node) -> Steps:
+    """With a rule that drops what is larger: veths pass on several segments in one piece, whatever their MTU is."""
     if view.topology.spec.network.fabric is not Fabric.VXLAN:
         raise unfit("the lab has no vxlan (spec.network.fabric): nothing makes packets larger")
-    change = f"ip link set {WIRE} mtu"
-    return (command(node_place(node), f"{change} {SMALL_MTU}", undo=f"{change} {ETHERNET_MTU}"),)
+    change, place = f"ip link set {WIRE} mtu", node_place(node)
+    larger = f"PREROUTING -i {WIRE} -m length --length {SMALL_MTU + 1}:65535 -j DROP"
+    return (
+        command(place, f"{change} {SMALL_MTU}", undo=f"{change} {ETHERNET_MTU}"),
+        command(place, f"iptables -t mangle -I {larger}", undo=f"iptables -t mangle -D {larger}"),
+    )
 
 
 def _require_bridge(view: ClusterView) -> None:
@@ -82,6 +91,14 @@ NODE_FAULTS = (
         "this node alone, and when a Deployment is scaled its new Pods get no packet from here and those that went "
         "still do.",
         steps=_no_kube_proxy,
+    ),
+    NodeFault(
+        name=FaultName.API_UNREACHABLE,
+        summary="The node's kube-proxy runs and cannot reach the API server.",
+        evidence="As with kube-proxy-stopped what was known goes on working and nothing new arrives on this node; "
+        "but the process runs, `netlab status` says that it is not in sync, and its log (`netlab logs`) who refuses "
+        "it.",
+        steps=_cut_off,
     ),
     NodeFault(
         name=FaultName.HAIRPIN_OFF,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 from netlab.dns.addon import CLUSTER_DOMAIN
 from netlab.faults.fault import PodFault, unfit
 from netlab.faults.names import FaultName
-from netlab.faults.steps import Steps, Write, command
+from netlab.faults.steps import Create, Steps, Write, command
 from netlab.model.cluster import ClusterView, pod_addresses, pod_place
 from netlab.model.names import Place, PlaceKind
-from netlab.model.objects import Pod
+from netlab.model.objects import FORCED, Pod
 from netlab.model.topology import PodLink
 from netlab.plan.bridges import POD_BRIDGE
 from netlab.plan.stations import WIRE, PlacedPod, placed_pod
+
+RANGE_CLASH = FaultName.POD_RANGE_IN_SERVICE_RANGE.value
 
 
 def _wrong_server(view: ClusterView, pod: Pod) -> Steps:
@@ -45,6 +49,28 @@ def _same_address(view: ClusterView, pod: Pod) -> Steps:
     return (take, command(node, _heard(address, other), undo=_heard(address, own)))
 
 
+def _also_a_service(view: ClusterView, pod: Pod) -> Steps:
+    """The API server would refuse the ranges, and the address: it is told not to look (annotation netlab/forced)."""
+    ports = [port.container_port for container in pod.spec.containers for port in container.ports]
+    address = next((each for each in pod_addresses(pod) if each.version == 4), None)
+    namespace = pod.metadata.namespace or "default"
+    if not ports or address is None:
+        raise unfit("it declares no containerPort, or has no IPv4 address")
+    for service in view.services:
+        selector, target = service.spec.selector, next((p.target_port for p in service.spec.ports), None)
+        if service.metadata.namespace != namespace or not selector or selector.items() <= pod.metadata.labels.items():
+            continue
+        spec: dict[str, JsonValue] = {
+            "clusterIP": str(address),
+            "selector": dict(selector),
+            "ports": [{"port": ports[0], "targetPort": target or ports[0]}],
+        }
+        metadata: dict[str, JsonValue] = {"name": RANGE_CLASH, "namespace": namespace, "annotations": {FORCED: "true"}}
+        manifest = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+        return (Create(kind="Service", name=RANGE_CLASH, namespace=namespace, manifest=manifest),)
+    raise unfit("there is no Service of other Pods in its namespace")
+
+
 def _heard(address: object, pod: PlacedPod) -> str:
     return f"ip neigh replace {address} lladdr {pod.mac} dev {POD_BRIDGE} nud permanent"
 
@@ -73,5 +99,13 @@ POD_FAULTS = (
         "where it does not serve the port, refuses; so do readiness probes, and the Pod may leave its Services. What "
         "the Pod sends gets no answer (dropped).",
         steps=_same_address,
+    ),
+    PodFault(
+        name=FaultName.POD_RANGE_IN_SERVICE_RANGE,
+        summary="The Pod's address was given to a Service as well, as happens where the Pod range lies inside the "
+        "Service range and nobody checked.",
+        evidence="What is sent to the Pod's own address and port reaches Pods of that other Service, from every "
+        "node; by its own Services, whose packets are translated once, the Pod is reached as ever.",
+        steps=_also_a_service,
     ),
 )

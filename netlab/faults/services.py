@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from pydantic import JsonValue
 
 from netlab.faults.endpoints import built_in_readiness, empty_nodes, pods_of
-from netlab.faults.fault import ServiceFault, unfit
+from netlab.faults.fault import SYSTEM, ServiceFault, unfit
 from netlab.faults.names import FaultName
-from netlab.faults.steps import Steps, command, patching
-from netlab.model.cluster import ClusterView, pod_place
-from netlab.model.objects import PodProtocol, Service, ServicePort, ServiceType
+from netlab.faults.steps import Remember, Steps, command, patching
+from netlab.model.cluster import ClusterView, pod_addresses, pod_place
+from netlab.model.objects import Pod, PodProtocol, Service, ServicePort, ServiceType
 
 NOBODY = "netlab/fault"
 """A label that nothing has."""
 NO_SUCH_PORT = "no-such-port"
+STALE_PORT = 40053
+"""The source port of the one flow that conntrack keeps sending to a Pod that is gone."""
 UNUSED_PORT = 9
 """The port of the discard service (RFC 863): no Pod of a lab serves it unless a file says so."""
 
@@ -81,6 +85,37 @@ def _local_outside(view: ClusterView, service: Service) -> Steps:
         raise unfit("it is neither a NodePort nor a LoadBalancer: nothing comes from outside")
     _require_empty_node(view, service)
     return (patching(service, {"spec": {"externalTrafficPolicy": "Local"}}),)
+
+
+def _stale_flow(view: ClusterView, service: Service) -> Steps:
+    """From the first Pod that is none of the Service's, to an address that was a Pod's once and is nobody's now."""
+    ports = [port for port in service.spec.ports if port.protocol is PodProtocol.UDP]
+    own = {pod.key for pod in pods_of(view, service)}
+    clients = sorted((pod for pod in view.pods if pod.key not in own and _is_client(pod)), key=lambda pod: pod.key)
+    if not ports:
+        raise unfit("it has no UDP port")
+    if not clients:
+        raise unfit("every Pod is one of its own: nobody is left to ask it")
+    client, virtual = clients[0], ip_address(service.spec.cluster_ip or "")
+    source = next((each for each in pod_addresses(client) if each.version == virtual.version), None)
+    node = next(each for each in view.nodes if each.metadata.name == client.spec.node_name)
+    gone = next((ip_network(c) for c in node.spec.pod_cidrs if ip_network(c).version == virtual.version), None)
+    if source is None or gone is None:
+        raise unfit(f"{pod_place(client)} has no address of its family")
+    flow = Remember(
+        node=node.metadata.name,
+        source=source,
+        source_port=STALE_PORT,
+        destination=virtual,
+        port=ports[0].port,
+        became=gone.broadcast_address - 1,
+        became_port=ports[0].port,
+    )
+    return (flow,)
+
+
+def _is_client(pod: Pod) -> bool:
+    return bool(pod.spec.node_name and pod.status.pod_ips) and pod.metadata.namespace != SYSTEM
 
 
 def _require_selector(service: Service) -> dict[str, str]:
@@ -162,5 +197,13 @@ SERVICE_FAULTS = (
         evidence="What comes from outside to the node port of such a node is dropped without a word; by other nodes "
         "it is reached, with the client's own address, and inside the cluster the Service works.",
         steps=_local_outside,
+    ),
+    ServiceFault(
+        name=FaultName.STALE_UDP_FLOW,
+        summary=f"A node's conntrack sends one UDP flow, from port {STALE_PORT} of a Pod, on to an address of the "
+        "Service that is gone.",
+        evidence="A client that keeps its source port gets no answer, however often it asks, while any other port is "
+        "answered; the rules are right, and an established flow never meets them.",
+        steps=_stale_flow,
     ),
 )

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, IPvAnyAddress, JsonValue
 
 from netlab.model.names import Place
 from netlab.model.objects import KubernetesObject
@@ -97,7 +97,67 @@ class Write(_Step):
         return f"/etc/{self.file} of {self.place} says {json.dumps(text)}"
 
 
-Step = Patch | Stop | Command | Write
+class Create(_Step):
+    """Create an object of a namespace; undone, it is deleted."""
+
+    do: Literal["create"] = "create"
+    manifest: dict[str, JsonValue]
+    kind: str
+    name: str
+    namespace: str = "default"
+
+    def __str__(self) -> str:
+        return f"kubectl create -f - <<<{shlex.quote(json.dumps(self.manifest))}"
+
+    @property
+    def undoing(self) -> str:
+        """How the step is taken back."""
+        return f"kubectl delete {self.kind.lower()} {self.name} -n {self.namespace}"
+
+
+class Cut(_Step):
+    """A node's kube-proxy is started anew where no API server answers it; undone, where it does."""
+
+    do: Literal["cut"] = "cut"
+    node: str
+
+    def __str__(self) -> str:
+        return f"cut kube-proxy of node/{self.node} off the API server"
+
+    @property
+    def undoing(self) -> str:
+        """How the step is taken back."""
+        return f"let kube-proxy of node/{self.node} reach the API server again"
+
+
+class Remember(_Step):
+    """Have a node's connection tracking know a UDP flow, with what its destination became; undone, it is forgotten."""
+
+    do: Literal["remember"] = "remember"
+    node: str
+    source: IPvAnyAddress
+    source_port: int
+    destination: IPvAnyAddress
+    port: int
+    became: IPvAnyAddress
+    became_port: int
+    seconds: int = 24 * 3600
+
+    def __str__(self) -> str:
+        became = f"--dst-nat {self.became}:{self.became_port} -t {self.seconds} -u SEEN_REPLY,ASSURED,FIXED_TIMEOUT"
+        return self._spelled("-I", became)
+
+    @property
+    def undoing(self) -> str:
+        """How the step is taken back."""
+        return self._spelled("-D", "").rstrip()
+
+    def _spelled(self, verb: str, more: str) -> str:
+        flow = f"-s {self.source} --sport {self.source_port} -d {self.destination} --dport {self.port}"
+        return f"netlab exec node/{self.node} -- conntrack {verb} -p udp {flow} {more}"
+
+
+Step = Patch | Stop | Command | Write | Create | Cut | Remember
 Steps = tuple[Step, ...]
 
 

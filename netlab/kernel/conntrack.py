@@ -15,15 +15,20 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
 from netlab.errors import KernelError
-from netlab.kernel.netlink import HEADER, Request, RouteSocket, attribute, attributes, nested
+from netlab.kernel.netlink import HEADER, NLM_F_CREATE, NLM_F_EXCL, Request, RouteSocket, attribute, attributes, nested
 from netlab.model.rules import Family, IPAddress
 
 WHERE = "this network namespace"
 NETLINK_NETFILTER = 12
 SUBSYSTEM = 1 << 8
-GET, DELETE = SUBSYSTEM | 1, SUBSYSTEM | 2
+NEW, GET, DELETE = SUBSYSTEM | 0, SUBSYSTEM | 1, SUBSYSTEM | 2
 NETFILTER_HEADER = struct.Struct("=BBH")
 TUPLE_ORIGINAL, TUPLE_REPLY, STATUS, PROTOCOL_INFO, MARK, IDENTITY = 1, 2, 3, 4, 8, 12
+TIMEOUT, DESTINATION_NAT = 7, 13
+NAT_RANGE = {Family.IPV4: (1, 2), Family.IPV6: (4, 5)}
+NAT_PORTS, NAT_FIRST_PORT, NAT_LAST_PORT = 3, 1, 2
+LASTING = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 10
+"""IPS_SEEN_REPLY, IPS_ASSURED, IPS_CONFIRMED, IPS_FIXED_TIMEOUT: packets of the flow do not change when it ends."""
 TUPLE_ADDRESSES, TUPLE_PROTOCOL = 1, 2
 ADDRESSES = {Family.IPV4: (1, 2), Family.IPV6: (3, 4)}
 PROTOCOL_NUMBER, SOURCE_PORT, DESTINATION_PORT, ICMP_ID, ICMP6_ID = 1, 2, 3, 4, 7
@@ -127,6 +132,42 @@ def delete(condemned: Iterable[Flow]) -> int:
     return len(requests) - len(refusals)
 
 
+def insert(
+    protocol: str,
+    source: tuple[IPAddress, int],
+    destination: tuple[IPAddress, int],
+    became: tuple[IPAddress, int],
+    *,
+    seconds: int,
+) -> None:
+    """Add a flow that was answered, from `source` to `destination`, which `became` another; it lasts so many seconds.
+
+    KernelError: EEXIST where there is such a flow already.
+    """
+    family = Family.IPV4 if isinstance(source[0], IPv4Address) else Family.IPV6
+    body = (
+        _request(family, protocol, Tuple(*source, *destination))
+        + _tuple_bytes(TUPLE_REPLY, family, protocol, Tuple(*destination, *source))
+        + attribute(STATUS, LASTING.to_bytes(4, "big"))
+        + attribute(TIMEOUT, seconds.to_bytes(4, "big"))
+        + _destination_nat(family, became)
+    )
+    with _ConntrackSocket() as sender:
+        for refusal in sender.send([Request(NEW, NLM_F_CREATE | NLM_F_EXCL, body)]):
+            raise KernelError("conntrack -I", WHERE, refusal.number, refusal.message)
+
+
+def _destination_nat(family: Family, became: tuple[IPAddress, int]) -> bytes:
+    first, last = NAT_RANGE[family]
+    port = became[1].to_bytes(2, "big")
+    return nested(
+        DESTINATION_NAT,
+        attribute(first, became[0].packed),
+        attribute(last, became[0].packed),
+        nested(NAT_PORTS, attribute(NAT_FIRST_PORT, port), attribute(NAT_LAST_PORT, port)),
+    )
+
+
 class _ConntrackSocket(RouteSocket):
     """The same exchange of messages, with netfilter."""
 
@@ -137,19 +178,19 @@ class _ConntrackSocket(RouteSocket):
 
 
 def _request(family: Family, protocol: str, original: Tuple) -> bytes:
+    return NETFILTER_HEADER.pack(FAMILIES[family], 0, 0) + _tuple_bytes(TUPLE_ORIGINAL, family, protocol, original)
+
+
+def _tuple_bytes(kind: int, family: Family, protocol: str, flow: Tuple) -> bytes:
     source, destination = ADDRESSES[family]
-    return NETFILTER_HEADER.pack(FAMILIES[family], 0, 0) + nested(
-        TUPLE_ORIGINAL,
-        nested(
-            TUPLE_ADDRESSES,
-            attribute(source, original.source.packed),
-            attribute(destination, original.destination.packed),
-        ),
+    return nested(
+        kind,
+        nested(TUPLE_ADDRESSES, attribute(source, flow.source.packed), attribute(destination, flow.destination.packed)),
         nested(
             TUPLE_PROTOCOL,
             attribute(PROTOCOL_NUMBER, bytes((NUMBERS.get(protocol) or int(protocol),))),
-            attribute(SOURCE_PORT, original.source_port.to_bytes(2, "big")),
-            attribute(DESTINATION_PORT, original.destination_port.to_bytes(2, "big")),
+            attribute(SOURCE_PORT, flow.source_port.to_bytes(2, "big")),
+            attribute(DESTINATION_PORT, flow.destination_port.to_bytes(2, "big")),
         ),
     )
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from netlab.errors import MissingCapability, NetlabError
-from netlab.faults.steps import Command, Patch, Step, Stop, Write
+from netlab.faults.steps import Command, Create, Cut, Patch, Remember, Step, Stop, Write
 from netlab.lab import control
-from netlab.lab.messages import AgentKind
+from netlab.lab.messages import AgentKind, TaskName
 from netlab.model.names import Place, network_namespace
 from netlab.model.objects import KINDS
 from netlab.workload.command import NOT_FOUND
@@ -83,6 +83,42 @@ class Workshop:
     @undo.register
     def _(self, step: Write) -> None:
         self._write(step, step.was)
+
+    @make.register
+    def _(self, step: Create) -> None:
+        kind = KIND_BY_NAME[step.kind]
+        self._client.create(kind.model_validate(step.manifest))
+
+    @undo.register
+    def _(self, step: Create) -> None:
+        self._client.delete(KIND_BY_NAME[step.kind], step.name, namespace=step.namespace)
+
+    @make.register
+    def _(self, step: Cut) -> None:
+        cut = self._paths.cut_off(step.node)
+        cut.parent.mkdir(exist_ok=True, mode=0o700)
+        cut.touch()
+        self._restart_kube_proxy(step.node)
+
+    @undo.register
+    def _(self, step: Cut) -> None:
+        self._paths.cut_off(step.node).unlink(missing_ok=True)
+        self._restart_kube_proxy(step.node)
+
+    @make.register
+    def _(self, step: Remember) -> None:
+        self._tell_conntrack(step, TaskName.REMEMBER_FLOW)
+
+    @undo.register
+    def _(self, step: Remember) -> None:
+        self._tell_conntrack(step, TaskName.FORGET_FLOW)
+
+    def _restart_kube_proxy(self, node: str) -> None:
+        for running in (False, True):
+            control.set_agent(self._paths, AgentKind.KUBE_PROXY, node, running=running)
+
+    def _tell_conntrack(self, step: Remember, task: TaskName) -> None:
+        control.run_task(self._paths, task, step=step.model_dump_json())
 
     def _patch(self, step: Patch, patch: dict[str, JsonValue]) -> None:
         self._client.patch(KIND_BY_NAME[step.kind], step.name, patch, namespace=step.namespace)

@@ -59,6 +59,8 @@ class TaskName(StrEnum):
     PROXIES = "proxies"
     MODES = "modes"
     FORGET_FLOWS = "forget-flows"
+    REMEMBER_FLOW = "remember-flow"
+    FORGET_FLOW = "forget-flow"
 
 
 class Task(Message):

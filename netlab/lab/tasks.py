@@ -11,7 +11,7 @@ from netlab.agents.kube_proxy.modes import Mode, mode_of
 from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside
 from netlab.lab import proxies
-from netlab.lab.forgetting import forget_finished_flows
+from netlab.lab.flows import forget_finished_flows, forget_flow, remember_flow
 from netlab.lab.messages import TaskName
 from netlab.lab.view import running_view as _view
 from netlab.model.modes import ProxyMode
@@ -94,5 +94,7 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
     TaskName.FORGET_FLOWS: forget_finished_flows,
+    TaskName.REMEMBER_FLOW: remember_flow,
+    TaskName.FORGET_FLOW: forget_flow,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""

@@ -50,6 +50,15 @@ class LabPaths:
         """The API server, HTTP."""
         return self.directory / "api.sock"
 
+    def way_to_api(self, node: str) -> Path:
+        """The socket by which a node's kube-proxy reaches the API server: `api_socket`, unless the node is cut off."""
+        cut = self.cut_off(node)
+        return cut if cut.exists() else self.api_socket
+
+    def cut_off(self, node: str) -> Path:
+        """A file that is there where a fault cuts the node's kube-proxy off: nobody listens on it."""
+        return self.directory / "cut" / node
+
     @property
     def database(self) -> Path:
         """The API server's objects."""

@@ -42,7 +42,7 @@ def run(paths: LabPaths, node: str, *, config: ProxyConfig | None = None, option
 
     Without `config` the cluster's Pod ranges come from the lab's topology, and so do the families.
     """
-    access = ServerAccess(url="http://api", socket=paths.api_socket)
+    access = ServerAccess(url="http://api", socket=paths.way_to_api(node))
     asyncio.run(_until_signal(_in_lab(access, node, config, options or AgentOptions())))
 
 

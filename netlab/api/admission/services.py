@@ -23,7 +23,7 @@ from netlab.api.admission.service_outside_checks import check_status
 from netlab.api.journal import EventType
 from netlab.api.statuses import Cause, internal_error, invalid
 from netlab.api.store import Change
-from netlab.model.objects import LoadBalancerStatus, Service, ServiceType
+from netlab.model.objects import FORCED, LoadBalancerStatus, Service, ServiceType
 from netlab.model.rules import IPAddress
 from netlab.model.topology import Network
 
@@ -73,6 +73,8 @@ class ServiceAdmission:
             self._node_ports.hold(port, service.key)
 
     def _check_addresses(self, service: Service) -> Causes:
+        if FORCED in service.metadata.annotations:
+            return
         for ip, family in zip(service.spec.cluster_ips, service.spec.ip_families, strict=False):
             address = address_in(ip)
             if address is None:

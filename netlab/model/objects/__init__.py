@@ -43,6 +43,7 @@ from netlab.model.objects.pod import (
     TcpSocketAction,
 )
 from netlab.model.objects.service import (
+    FORCED,
     SERVICE_NAME_LABEL,
     ClientIPConfig,
     Endpoint,
@@ -66,6 +67,7 @@ KINDS: tuple[type[KubernetesObject], ...] = (Namespace, Node, Pod, Service, Endp
 """Every kind that the API server of a lab knows."""
 
 __all__ = [
+    "FORCED",
     "KINDS",
     "NETWORK_READY",
     "SERVICE_NAME_LABEL",

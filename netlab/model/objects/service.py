@@ -139,3 +139,5 @@ class EndpointSlice(KubernetesObject):
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 """On an EndpointSlice: the Service it belongs to."""
+FORCED = "netlab/forced"
+"""Annotation of a Service whose clusterIP may lie outside the Service range, in the Pod range say: for faults alone."""
