@@ -279,7 +279,7 @@ def test_a_fault_of_a_kube_proxy_shows_as_documented_and_is_gone_when_healed(
 
 
 def prove(lab: Lab, mode: str, fault: FaultName) -> None:
-    """All is well, the fault is put in, packets fare as its story says and no other way, it is taken out, all is well."""
+    """All is well; with the fault packets fare as its story says and in no other way; healed, all is well again."""
     story = STORIES[fault]
     assert_well(lab, story)
     lab.ok("break", fault, *story.victim)

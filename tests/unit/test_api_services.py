@@ -15,7 +15,7 @@ from netlab.api.cluster import Cluster
 from netlab.api.encoding import decode
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
-from netlab.model.objects import Namespace, ObjectMeta, Service
+from netlab.model.objects import FORCED, Namespace, ObjectMeta, Service
 from netlab.model.topology import Topology
 
 DUAL_STACK = {
@@ -29,6 +29,11 @@ Spec = dict[str, Any]
 def a_service(name: str = "web", **spec: Any) -> Service:
     spec = {"ports": [{"port": 80}], **spec}
     return Service.model_validate({"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+
+
+def forced(service: Service) -> Service:
+    metadata = service.metadata.model_copy(update={"annotations": {FORCED: "true"}})
+    return service.model_copy(update={"metadata": metadata})
 
 
 @contextmanager
@@ -142,6 +147,15 @@ def test_the_network_and_broadcast_addresses_belong_to_nobody() -> None:
     with a_cluster({"serviceCIDRs": ["10.96.0.0/24"]}) as cluster:
         assert "not in the valid range" in refused(cluster, a_service(clusterIP="10.96.0.0"))
         assert "not in the valid range" in refused(cluster, a_service(clusterIP="10.96.0.255"))
+
+
+def test_a_service_can_be_forced_to_have_an_address_of_the_pod_range_but_not_somebody_elses() -> None:
+    """The fault pod-range-in-service-range."""
+    with a_cluster() as cluster:
+        one, two = (forced(a_service(name, clusterIP="10.244.0.3")) for name in ("one", "two"))
+        assert cluster.create(one).spec.cluster_ip == "10.244.0.3"
+        assert "provided IP is already allocated" in refused(cluster, two)
+        assert "not in the valid range" in refused(cluster, a_service("three", clusterIP="10.244.0.4"))
 
 
 def test_node_ports_are_distinct_and_come_from_above_the_static_band() -> None:

@@ -76,9 +76,9 @@ class ServiceAddresses:
         last = int(cidr.broadcast_address) - (1 if cidr.version == 4 else 0)
         self._pool = Pool(int(cidr.network_address) + 1, last, band=service_band(cidr.num_addresses))
 
-    def problem(self, address: IPAddress, wanted_by: str) -> str:
-        """Why a Service cannot have an address; "" if it can."""
-        if address.version != self.cidr.version or int(address) not in self._pool:
+    def problem(self, address: IPAddress, wanted_by: str, *, forced: bool = False) -> str:
+        """Why a Service cannot have an address; "" if it can. `forced`: the range does not matter."""
+        if not forced and (address.version != self.cidr.version or int(address) not in self._pool):
             return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self.cidr}"
         holder = self._pool.holder(int(address))
         return "" if holder in (None, wanted_by) else "provided IP is already allocated"

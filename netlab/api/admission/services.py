@@ -73,13 +73,12 @@ class ServiceAdmission:
             self._node_ports.hold(port, service.key)
 
     def _check_addresses(self, service: Service) -> Causes:
-        if FORCED in service.metadata.annotations:
-            return
+        forced = FORCED in service.metadata.annotations
         for ip, family in zip(service.spec.cluster_ips, service.spec.ip_families, strict=False):
             address = address_in(ip)
             if address is None:
                 continue
-            if why := self._ranges[family].problem(address, service.key):
+            if why := self._ranges[family].problem(address, service.key, forced=forced):
                 yield wrong("spec.clusterIPs", list(service.spec.cluster_ips), f"failed to allocate IP {ip}: {why}")
 
     def _check_ports(self, service: Service) -> Iterator[Cause]:
