@@ -10,7 +10,7 @@ from netlab.faults.names import FaultName
 from netlab.faults.steps import Create, Steps, Write, command
 from netlab.model.cluster import ClusterView, pod_addresses, pod_place
 from netlab.model.names import Place, PlaceKind
-from netlab.model.objects import FORCED, Pod
+from netlab.model.objects import FORCED, Pod, PodProtocol
 from netlab.model.topology import PodLink
 from netlab.plan.bridges import POD_BRIDGE
 from netlab.plan.stations import WIRE, PlacedPod, placed_pod
@@ -53,22 +53,30 @@ def _also_a_service(view: ClusterView, pod: Pod) -> Steps:
     """The API server would refuse the ranges, and the address: it is told not to look (annotation netlab/forced)."""
     ports = [port.container_port for container in pod.spec.containers for port in container.ports]
     address = next((each for each in pod_addresses(pod) if each.version == 4), None)
-    namespace = pod.metadata.namespace or "default"
     if not ports or address is None:
         raise unfit("it declares no containerPort, or has no IPv4 address")
+    selector, target = _other_service(view, pod)
+    namespace = pod.metadata.namespace or "default"
+    spec: dict[str, JsonValue] = {
+        "clusterIP": str(address),
+        "selector": dict(selector),
+        "ports": [{"port": ports[0], "targetPort": target}],
+    }
+    metadata: dict[str, JsonValue] = {"name": RANGE_CLASH, "namespace": namespace, "annotations": {FORCED: "true"}}
+    manifest: dict[str, JsonValue] = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    return (Create(kind="Service", name=RANGE_CLASH, namespace=namespace, manifest=manifest),)
+
+
+def _other_service(view: ClusterView, pod: Pod) -> tuple[dict[str, str], int | str]:
+    """The selector and targetPort of a TCP Service of the Pod's namespace that the Pod is none of."""
     for service in view.services:
-        selector, target = service.spec.selector, next((p.target_port for p in service.spec.ports), None)
-        if service.metadata.namespace != namespace or not selector or selector.items() <= pod.metadata.labels.items():
+        selector = service.spec.selector
+        if service.metadata.namespace != pod.metadata.namespace or not selector:
             continue
-        spec: dict[str, JsonValue] = {
-            "clusterIP": str(address),
-            "selector": dict(selector),
-            "ports": [{"port": ports[0], "targetPort": target or ports[0]}],
-        }
-        metadata: dict[str, JsonValue] = {"name": RANGE_CLASH, "namespace": namespace, "annotations": {FORCED: "true"}}
-        manifest = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
-        return (Create(kind="Service", name=RANGE_CLASH, namespace=namespace, manifest=manifest),)
-    raise unfit("there is no Service of other Pods in its namespace")
+        port = next((each for each in service.spec.ports if each.protocol is PodProtocol.TCP), None)
+        if port and not selector.items() <= pod.metadata.labels.items():
+            return selector, port.target_port or port.port
+    raise unfit("there is no TCP Service of other Pods in its namespace")
 
 
 def _heard(address: object, pod: PlacedPod) -> str:
