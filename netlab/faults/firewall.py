@@ -73,7 +73,8 @@ FIREWALL_FAULTS = (
         name=FaultName.MASQUERADE_MISSING,
         summary="Nothing that the node translates is masqueraded: the mark that asks for it is cleared.",
         evidence="A node port whose Pod is on another node gives no answer (dropped), since the Pod answers the "
-        "client directly, from an address that it never asked; nor does a Pod reach itself through its Service.",
+        "client directly, from an address that it never asked. In mode iptables a Pod does not reach itself through "
+        "its Service either.",
         steps=_mark_cleared,
     ),
     NodeFault(

@@ -87,17 +87,17 @@ NODE_FAULTS = (
     NodeFault(
         name=FaultName.KUBE_PROXY_STOPPED,
         summary="The node's kube-proxy does not run: its rules stay as they are, and no change reaches them.",
-        evidence="What was there when it stopped goes on working; a Service that is made later is unreachable from "
-        "this node alone, and when a Deployment is scaled its new Pods get no packet from here and those that went "
-        "still do.",
+        evidence="What was there when it stopped goes on working. When a Deployment is scaled up its new Pods get no "
+        "packet from this node, and a Service that is made later gives no answer here (unreachable; mode nftables: "
+        "dropped), while other nodes have both.",
         steps=_no_kube_proxy,
     ),
     NodeFault(
         name=FaultName.API_UNREACHABLE,
         summary="The node's kube-proxy runs and cannot reach the API server.",
         evidence="As with kube-proxy-stopped what was known goes on working and nothing new arrives on this node; "
-        "but the process runs, `netlab status` says that it is not in sync, and its log (`netlab logs`) who refuses "
-        "it.",
+        "but the process runs, `netlab status` says that it is behind, and its log (`netlab logs node/NAME`) that it "
+        "cannot connect.",
         steps=_cut_off,
     ),
     NodeFault(
@@ -141,8 +141,8 @@ NODE_FAULTS = (
     NodeFault(
         name=FaultName.MTU_MISMATCH,
         summary=f"The wire takes {SMALL_MTU} bytes at the node, and the tunnel still fills {ETHERNET_MTU}.",
-        evidence="Connections to its Pods from other nodes open, and then large packets never arrive: small requests "
-        "are answered, and uploads hang.",
+        evidence="Connections to its Pods from other nodes open and small requests are answered, but a full segment "
+        "never arrives and uploads hang.",
         steps=_small_mtu,
     ),
 )

@@ -112,8 +112,8 @@ POD_FAULTS = (
         name=FaultName.POD_RANGE_IN_SERVICE_RANGE,
         summary="The Pod's address was given to a Service as well, as happens where the Pod range lies inside the "
         "Service range and nobody checked.",
-        evidence="What is sent to the Pod's own address and port reaches Pods of that other Service, from every "
-        "node; by its own Services, whose packets are translated once, the Pod is reached as ever.",
+        evidence="What is sent to the Pod's own address and port, by readiness probes too, reaches Pods of that "
+        "other Service; by its own Services, whose packets are translated once, the Pod is reached as ever.",
         steps=_also_a_service,
     ),
 )

@@ -119,14 +119,50 @@ def asking_by_udp(lab: Lab) -> str:
     return python(lab, "pod/shell", ASK_BY_UDP)
 
 
-def scaling(lab: Lab) -> str:
-    """What node n1 says of a Service that has just been made, for a Pod that is there."""
-    name = f"later-{next(numbers)}"
-    spec = "{selector: {app: lone}, ports: [{port: 80, targetPort: 8080}]}"
-    lab.ok("apply", "-f", "-", text=f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {spec}\n")
-    assert comes_true(lambda: lab.verdicts("node/n2", f"service/{name}:80") == {"reached": 1}), "the other node follows"
-    comes_true(lambda: lab.verdicts("node/n1", f"service/{name}:80") == {"reached": 1}, within=2)
-    return ", ".join(lab.verdicts("node/n1", f"service/{name}:80"))
+MANY = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: many}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: many}}}}
+  template:
+    metadata: {{labels: {{app: many}}}}
+    spec: {{containers: [{{name: many, ports: [{{containerPort: 8080}}]}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {service}}}
+spec: {{selector: {{app: many}}, ports: [{{port: 80, targetPort: 8080}}]}}
+"""
+
+
+def following(lab: Lab) -> str:
+    """What node n1 knows of a Deployment that is scaled up by one Pod, and of a Service that is made, once n2 does."""
+    replicas = next(numbers)
+    later = f"later-{replicas}"
+    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service="many"))
+    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service=later))
+    for service in ("many", later):
+        assert comes_true(lambda name=service: answering(lab, "n2", name) == replicas), "n2 follows"
+    comes_true(lambda: answering(lab, "n1", "many") == replicas, within=2)
+    scaled = "all" if answering(lab, "n1", "many") == replicas else "some"
+    comes_true(lambda: answering(lab, "n1", later) == replicas, within=2)
+    return f"{scaled} Pods, {', '.join(lab.verdicts('node/n1', f'service/{later}:80'))}"
+
+
+def answering(lab: Lab, node: str, service: str) -> int:
+    """How many Pods answer to 50 packets, all of them answered; 0 where one is not."""
+    done = lab.run("probe", f"node/{node}", f"service/{service}:80", "--count", "50", "--timeout", "0.3", "-o", "json")
+    summary = json.loads(done.out)["summary"]
+    return len(summary["pods"]) if list(summary["verdicts"]) == ["reached"] else 0
+
+
+def following_while_it_runs(lab: Lab) -> str:
+    """The same, and what `netlab status` says of the kube-proxy."""
+    proxy = next(node["proxy"] for node in lab.json("status")["nodes"] if node["name"] == "n1")
+    known = "in sync" if proxy["synced"] else "behind"
+    return f"{following(lab)}, {'running' if proxy['running'] else 'stopped'} and {known}"
 
 
 def ready_pods(lab: Lab) -> str:
@@ -140,6 +176,8 @@ def filter_rules(lab: Lab) -> str:
     return ", ".join(name for name, text in shown.items() if "left-over" in text) or "none"
 
 
+UNKNOWN_SERVICE = {"iptables": "unreachable", "nftables": "dropped"}
+"""How packets to an address of the Service range fare that a node has no rule for."""
 MTU_SIGHTS = (
     "little answered, a segment answered, more answered",
     "little answered, a segment silence, more silence",
@@ -163,10 +201,18 @@ STORIES = {
     FaultName.INTERNAL_POLICY_LOCAL: Story(("--service", "lone"), all_are(TO_LONE_INSIDE, "dropped")),
     FaultName.EXTERNAL_POLICY_LOCAL: Story((), {CLIENT_TO_N1: "dropped"}),
     FaultName.KUBE_PROXY_STOPPED: Story(
-        ("--on", "n1"), sight=Sight(scaling, "reached", {"iptables": "unreachable", "nftables": "dropped"})
+        ("--on", "n1"),
+        sight=Sight(
+            following, "all Pods, reached", {mode: f"some Pods, {how}" for mode, how in UNKNOWN_SERVICE.items()}
+        ),
     ),
     FaultName.API_UNREACHABLE: Story(
-        ("--on", "n1"), sight=Sight(scaling, "reached", {"iptables": "unreachable", "nftables": "dropped"})
+        ("--on", "n1"),
+        sight=Sight(
+            following_while_it_runs,
+            "all Pods, reached, running and in sync",
+            {mode: f"some Pods, {how}, running and behind" for mode, how in UNKNOWN_SERVICE.items()},
+        ),
     ),
     FaultName.RULES_FLUSHED: Story(
         ("--on", "n1"),

@@ -16,6 +16,7 @@ from netlab.agents.kube_proxy.incapable import say_incapable
 from netlab.agents.kube_proxy.once import once
 from netlab.agents.kube_proxy.server import StatusServer
 from netlab.agents.kube_proxy.sources import FixedObjects, ObjectSource
+from netlab.api.backoff import Backoff
 from netlab.api.client import ApiClient
 from netlab.api.foreign import Malformed
 from netlab.api.journal import EventType
@@ -30,7 +31,7 @@ from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.lab_config import lab_config
 
-RETRY_SECONDS = 0.1
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
 LISTED_WITHIN_SECONDS = 60.0
 SERVED = (Node, Service, EndpointSlice)
 Work = Coroutine[object, object, None]
@@ -181,12 +182,13 @@ def _first(group: ExceptionGroup[NetlabError]) -> NetlabError:
 
 async def _topology(client: ApiClient) -> TopologySpec:
     """What the lab's topology says; the defaults where the API server has none."""
+    backoff = Backoff(first=RETRY_SECONDS, last=LONGEST_RETRY_SECONDS)
     while True:
         try:
             topologies, _ = await client.list(Topology)
         except (ApiError, aiohttp.ClientError, OSError) as error:
             log.info("no topology yet: %s", error)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(backoff.pause())
             continue
         return topologies[0].spec if topologies else TopologySpec()
 
