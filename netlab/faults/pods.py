@@ -113,7 +113,9 @@ POD_FAULTS = (
         summary="The Pod's address was given to a Service as well, as happens where the Pod range lies inside the "
         "Service range and nobody checked.",
         evidence="What is sent to the Pod's own address and port, by readiness probes too, reaches Pods of that "
-        "other Service; by its own Services, whose packets are translated once, the Pod is reached as ever.",
+        "other Service. Its own Services suffer as well: in mode iptables what one node translates and another "
+        "delivers is translated twice and dropped, in mode nftables all of it is refused, as what is for a ClusterIP "
+        "and was not translated there.",
         steps=_also_a_service,
     ),
 )

@@ -266,7 +266,10 @@ STORIES = {
         sight=Sight(ready_pods, "1/1", "0/1"),
     ),
     FaultName.POD_RANGE_IN_SERVICE_RANGE: Story(
-        ("--on", "pod/web-1"), all_are((SHELL_TO_NEAR_POD, LONE_TO_POD), "reached lone")
+        ("--on", "pod/lone"),
+        {SHELL_TO_FAR_POD: "reached web-1", SHELL_TO_LONE: "dropped web-1"}
+        | all_are((N1_TO_LONE, CLIENT_TO_N1), "dropped"),
+        nftables={SHELL_TO_FAR_POD: "reached web-1"} | all_are(TO_LONE, "refused"),
     ),
 }
 RESTARTS = {FaultName.KUBE_PROXY_STOPPED, FaultName.API_UNREACHABLE, FaultName.RULES_FLUSHED}
