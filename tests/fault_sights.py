@@ -1,0 +1,115 @@
+"""How a lab looks in other ways than by a probe's packets: a function each, of the lab, to what it sees, in a few words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+
+from netlab_command import Lab, comes_true
+
+numbers = itertools.count(1)
+RESOLVE = "import socket; print(socket.gethostbyname('lone.default.svc.cluster.local.') and 'resolved')"
+SEND_MUCH = """
+import socket, sys
+client = socket.create_connection((sys.argv[1], 8080), timeout=2)
+size = int(sys.argv[2])
+client.sendall(b"GET / HTTP/1.1\\r\\nHost: lone\\r\\nPadding: " + b"x" * size + b"\\r\\nConnection: close\\r\\n\\r\\n")
+try:
+    print("answered" if client.recv(12) == b"HTTP/1.1 200" else "wrong")
+except TimeoutError:
+    print("silence")
+"""
+
+
+def python(lab: Lab, place: str, program: str, *arguments: str) -> str:
+    """The last line that a program prints in a place, its error's if it ends with one."""
+    done = lab.run("exec", place, "--", sys.executable, "-c", program, *arguments)
+    return (done.out or done.err).splitlines()[-1]
+
+
+def resolving(lab: Lab) -> str:
+    return "resolved" if python(lab, "pod/shell", RESOLVE) == "resolved" else "no such name"
+
+
+def sending_much(lab: Lab) -> str:
+    address = json.loads(lab.ok("get", "pod", "lone", "-o", "json"))["status"]["podIP"]
+    sizes = {"little": "10", "a segment": "1300", "more": "4000"}
+    return ", ".join(f"{name} {python(lab, 'pod/shell', SEND_MUCH, address, size)}" for name, size in sizes.items())
+
+
+ASK_BY_UDP = """
+import socket, sys
+for port in (40053, 40054):
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind(("", port))
+    client.settimeout(1)
+    client.connect(("10.96.0.90", 9000))
+    client.send(b"hello")
+    try:
+        answer = "answered" if client.recv(100) else "wrong"
+    except (TimeoutError, OSError):
+        answer = "silence"
+    print(port, answer, end=", " if port == 40053 else "\\n")
+"""
+
+
+def asking_by_udp(lab: Lab) -> str:
+    return python(lab, "pod/shell", ASK_BY_UDP)
+
+
+MANY = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: many}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: many}}}}
+  template:
+    metadata: {{labels: {{app: many}}}}
+    spec: {{containers: [{{name: many, ports: [{{containerPort: 8080}}]}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {service}}}
+spec: {{selector: {{app: many}}, ports: [{{port: 80, targetPort: 8080}}]}}
+"""
+
+
+def following(lab: Lab) -> str:
+    """What node n1 knows of a Deployment that is scaled up by one Pod, and of a Service that is made, once n2 does."""
+    replicas = next(numbers)
+    later = f"later-{replicas}"
+    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service="many"))
+    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service=later))
+    for service in ("many", later):
+        assert comes_true(lambda name=service: answering(lab, "n2", name) == replicas), "n2 follows"
+    comes_true(lambda: answering(lab, "n1", "many") == replicas, within=2)
+    scaled = "all" if answering(lab, "n1", "many") == replicas else "some"
+    comes_true(lambda: answering(lab, "n1", later) == replicas, within=2)
+    return f"{scaled} Pods, {', '.join(lab.verdicts('node/n1', f'service/{later}:80'))}"
+
+
+def answering(lab: Lab, node: str, service: str) -> int:
+    """How many Pods answer to 50 packets, all of them answered; 0 where one is not."""
+    done = lab.run("probe", f"node/{node}", f"service/{service}:80", "--count", "50", "--timeout", "0.3", "-o", "json")
+    summary = json.loads(done.out)["summary"]
+    return len(summary["pods"]) if list(summary["verdicts"]) == ["reached"] else 0
+
+
+def following_while_it_runs(lab: Lab) -> str:
+    """The same, and what `netlab status` says of the kube-proxy."""
+    proxy = next(node["proxy"] for node in lab.json("status")["nodes"] if node["name"] == "n1")
+    known = "in sync" if proxy["synced"] else "behind"
+    return f"{following(lab)}, {'running' if proxy['running'] else 'stopped'} and {known}"
+
+
+def ready_pods(lab: Lab) -> str:
+    line = next(line for line in lab.ok("get", "pods").splitlines() if line.startswith("web-1 "))
+    return line.split()[1]
+
+
+def filter_rules(lab: Lab) -> str:
+    """Whether one of the two programs shows a rule that drops what is for Pods."""
+    shown = {name: lab.ok("exec", "node/n1", "--", name, "-S", "FORWARD") for name in ("iptables", "iptables-nft")}
+    return ", ".join(name for name, text in shown.items() if "left-over" in text) or "none"
