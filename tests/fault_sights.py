@@ -1,4 +1,4 @@
-"""How a lab looks in other ways than by a probe's packets: a function each, of the lab, to what it sees, in a few words."""
+"""How a lab looks otherwise than by packets of a probe: each a function of the lab, and what it sees in a few words."""
 
 from __future__ import annotations
 
