@@ -1,0 +1,138 @@
+"""How the journey ended, where, and what did it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlab.kernel.conntrack import Flow as Connection
+from netlab.kernel.conntrack_news import spelled
+from netlab.model.journey import Hop, Journey, PacketVerdict, Way
+from netlab.model.names import Place
+from netlab.model.targets import Target
+from netlab.probe.cluster import ClusterView, pod_name, pod_place
+from netlab.probe.tracing.hops import Narrator
+
+ENDS = ("DROP", "REJECT")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a flow once it is over; connections with the namespace that made them."""
+
+    view: ClusterView
+    verdict: PacketVerdict
+    narrator: Narrator
+    connections: list[tuple[str, Connection]]
+
+
+def ended(from_: Place, to: Target, facts: Facts) -> Journey:
+    """The Journey, with the verdict at the hop where it fell."""
+    hops = _with_connections(facts)
+    hops, meaning = _with_verdict(hops, facts)
+    return Journey(
+        from_=str(from_),
+        to=str(to),
+        verdict=facts.verdict,
+        pod=_pod(hops, facts),
+        meaning=meaning,
+        hops=tuple(hops),
+    )
+
+
+def _pod(hops: list[Hop], facts: Facts) -> str | None:
+    got = [hop.at for hop in hops if hop.hook == "socket"]
+    names = {str(pod_place(pod)): pod_name(pod) for pod in facts.view.pods}
+    return names.get(got[-1]) if got else None
+
+
+# --- connections
+
+
+def _with_connections(facts: Facts) -> list[Hop]:
+    """The hops, the connection that was made told at the hook that translated, or at the last hook of the place."""
+    hops = list(facts.narrator.hops)
+    lab = f"{facts.view.lab}."
+    for where, connection in facts.connections:
+        name = where.removeprefix(lab)
+        hooks = [
+            number
+            for number, hop in enumerate(hops)
+            if hop.way is Way.REQUEST
+            and "/" in hop.hook
+            and not hop.hook.startswith("link/")
+            and hop.at in (f"node/{name}", f"external/{name}", f"pod/{name}")
+        ]
+        first = [n for n in hooks if {"dst", "dport"} & set(hops[n].changed)] or hooks[-1:]
+        if first and _is_of(connection, hops):
+            hops[first[0]] = hops[first[0]].model_copy(update={"detail": spelled(connection)})
+    return hops
+
+
+def _is_of(connection: Connection, hops: list[Hop]) -> bool:
+    original = connection.original
+    return any(
+        hop.packet.src == str(original.source)
+        and hop.packet.dst == str(original.destination)
+        and (hop.packet.sport is None or hop.packet.sport == original.source_port)
+        for hop in hops
+    )
+
+
+# --- the verdict
+
+
+def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
+    requests = [number for number, hop in enumerate(hops) if hop.way is Way.REQUEST]
+    replies = [number for number, hop in enumerate(hops) if hop.way is Way.REPLY]
+    last = requests[-1]
+    place = hops[last]
+    stopped = _stopped_by(place)
+    if stopped:
+        return _marked(hops, last, facts.verdict), f"{place.at} {_did(stopped)} it in {place.hook}: {stopped}"
+    choice = facts.narrator.choices.get(last)
+    if choice is not None and choice.number:
+        return _marked(hops, last, facts.verdict), f"{place.at} has no way for it: {choice.text}"
+    answered = [hops[number] for number in replies]
+    if answered and answered[0].at == place.at and not _is_error(answered[0]):
+        return _at_socket(hops, last, facts, answered)
+    if answered and answered[0].at == place.at:
+        return _at_socket(hops, last, facts, answered)
+    detail = f"it was seen last at {place.at}, {place.hook}"
+    return _marked(hops, last, facts.verdict), detail
+
+
+def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) -> tuple[list[Hop], str]:
+    packet = hops[last].packet
+    lost = facts.verdict is PacketVerdict.DROPPED
+    refused = _is_error(answered[0]) or (answered[0].packet.flags or "").startswith("R")
+    detail = f"nobody listens on port {packet.dport}" if refused else None
+    at_socket = PacketVerdict.REFUSED if refused else PacketVerdict.REACHED
+    socket = Hop(at=hops[last].at, hook="socket", way=Way.REQUEST, packet=packet, detail=detail, verdict=at_socket)
+    told = [*hops[: last + 1], socket, *hops[last + 1 :]]
+    if lost:
+        end = told[-1]
+        stopped = _stopped_by(end)
+        by = f": {stopped}" if stopped else ""
+        return _marked(told, len(told) - 1, facts.verdict), f"the answer was lost at {end.at}, {end.hook}{by}"
+    if refused:
+        return told, f"{socket.at} got it and turned it down: {detail}"
+    return told, f"{socket.at} got it and answered"
+
+
+def _is_error(hop: Hop) -> bool:
+    return hop.packet.proto == "icmp" and "echo" not in (hop.packet.flags or "")
+
+
+def _stopped_by(hop: Hop) -> str | None:
+    """The rule that ended the packet at this hop."""
+    last = hop.rules[-1].rule if hop.rules else ""
+    words = last.replace(";", " ").split()
+    return last if any(word in words for word in (*ENDS, "drop", "reject")) else None
+
+
+def _did(rule: str) -> str:
+    return "refused" if "reject" in rule.lower() else "dropped"
+
+
+def _marked(hops: list[Hop], number: int, verdict: PacketVerdict) -> list[Hop]:
+    return [hop.model_copy(update={"verdict": verdict}) if n == number else hop for n, hop in enumerate(hops)]
