@@ -25,7 +25,6 @@ class Method(StrEnum):
 
     LEGACY = "legacy"
     NFT = "nft"
-    COUNTERS = "counters"
 
 
 def probe(

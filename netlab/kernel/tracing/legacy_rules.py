@@ -35,14 +35,18 @@ def has_tables(family: Family) -> bool:
 
 def put(match: FlowMatch) -> None:
     """Put the flow under trace, and take out what a trace that was killed has left. MissingCapability, KernelError."""
-    ours = [f"-I {chain} {_rule(match)} -j TRACE" for chain in CHAINS]
-    _restore(match.family, [*_deletions(match.family), *ours])
+    _restore(match.family, [*_deletions(match.family), *_rules("-I", match)])
 
 
-def take_out(family: Family) -> None:
-    """Take out every rule of ours. KernelError."""
-    if deletions := _deletions(family):
-        _restore(family, deletions)
+def take_out(match: FlowMatch) -> None:
+    """Take out what `put` has put in, and whatever else is ours. KernelError."""
+    if RAW not in _tables(match.family):
+        return
+    try:
+        _restore(match.family, _rules("-D", match))
+    except KernelError:
+        if deletions := _deletions(match.family):
+            _restore(match.family, deletions)
 
 
 def told(family: Family, events: Iterable[TraceEvent]) -> list[TraceEvent]:
@@ -83,8 +87,9 @@ def _tables(family: Family) -> list[str]:
         return []
 
 
-def _rule(match: FlowMatch) -> str:
-    return f'-m comment --comment "{COMMENT}" -m bpf --bytecode "{bpf_text(match)}"'
+def _rules(command: str, match: FlowMatch) -> list[str]:
+    condition = f'-m comment --comment "{COMMENT}" -m bpf --bytecode "{bpf_text(match)}"'
+    return [f"{command} {chain} {condition} -j TRACE" for chain in CHAINS]
 
 
 def _deletions(family: Family) -> list[str]:

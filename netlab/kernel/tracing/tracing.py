@@ -69,7 +69,7 @@ class Tracing:
             if self.method is Method.NFT:
                 nft_rules.take_out()
             elif self.method is Method.LEGACY:
-                legacy_rules.take_out(self._match.family)
+                legacy_rules.take_out(self._match)
             if self._logger:
                 packet_log.set_logger(self._match.family, self._logger, where=self.where)
 

@@ -112,11 +112,22 @@ def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) ->
     if lost:
         end = told[-1]
         stopped = _stopped_by(end)
-        by = f": {stopped}" if stopped else ""
+        by = f": {stopped}" if stopped else _stranger(end, facts)
         return _marked(told, len(told) - 1, facts.verdict), f"the answer was lost at {end.at}, {end.hook}{by}"
     if refused:
         return told, f"{socket.at} got it and turned it down: {detail}"
     return told, f"{socket.at} got it and answered"
+
+
+def _stranger(end: Hop, facts: Facts) -> str:
+    """Why who asked does not take the answer that came."""
+    asked = next(hop for hop in facts.narrator.hops if hop.way is Way.REQUEST)
+    if end.at != asked.at or (end.packet.src, end.packet.sport) == (asked.packet.dst, asked.packet.dport):
+        return ""
+    return (
+        f": it comes from {end.packet.src}, who was not asked, for nothing translated it back "
+        "(over a bridge that takes bridge-nf-call-iptables = 1)"
+    )
 
 
 def _is_error(hop: Hop) -> bool:

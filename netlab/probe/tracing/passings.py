@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from netlab.kernel.tracing.events import TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch
+from netlab.kernel.tracing.legacy_rules import COMMENT as OUR_COMMENT
+from netlab.kernel.tracing.nft_rules import TABLE as OURS
 from netlab.model.journey import Way
 from netlab.probe.headers import Headers, read_headers
 from netlab.probe.tracing.recognition import Recognition
@@ -83,7 +85,8 @@ def passings(
     for scene in scenes:
         where = scene.station.namespace
         here = [each for each in seen if each.sighting.where == where]
-        told = _interleaved(list(_without_repetition(_told(recognition, events.get(where, ())))))
+        known = _without_repetition(_told(recognition, events.get(where, ())))
+        told = _interleaved([each for each in known if not is_ours(each.event)])
         keyed += _merged(scene, here, told)
     ordered = [passing for _, passing in sorted(keyed, key=lambda pair: pair[0])]
     return _grouped(ordered)
@@ -183,11 +186,16 @@ def _link_first(scene: Scene, link: _Seen, rule: _Event, *, last: Way | None, ca
     """Whether the packet passed the interface before the hook. `came_in`: it has just done so by another one."""
     sighting, hook = link.sighting, rule.event.hook
     if link.way is not rule.way:
-        return rule.way is not last
+        return rule.way is not (last or Way.REQUEST)
     if hook == "PREROUTING":
         up_through_bridge = scene.through_rules and sighting.interface in scene.bridges
         return not (came_in and (sighting.outgoing or up_through_bridge))
     return not sighting.outgoing and hook in ("INPUT", "FORWARD")
+
+
+def is_ours(event: TraceEvent) -> bool:
+    """Whether it is the rule of ours that put the packet under trace."""
+    return event.table == OURS or OUR_COMMENT in event.rule
 
 
 def _at_link(scene: Scene, seen: _Seen) -> Passing:

@@ -6,9 +6,11 @@ A Tracer needs a process with one thread, root in the lab's user namespace, that
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from netlab.errors import KernelError, NotFound
 from netlab.kernel import route_question, sysctls
@@ -37,6 +39,7 @@ from netlab.probe.tracing.visits import visits, without_silence
 from netlab.probe.tracing.watch import Watch
 
 DEFAULT_TIMEOUT = 1.0
+MOST_AT_ONCE = 8
 THROUGH_RULES = {Family.IPV4: "net/bridge/bridge-nf-call-iptables", Family.IPV6: "net/bridge/bridge-nf-call-ip6tables"}
 BRIDGES = frozenset({POD_BRIDGE, WIRE_BRIDGE})
 
@@ -85,7 +88,8 @@ class Tracer:
             outcome = self._send(namespace, destination, match, timeout)
             seen = [sighting for watch in observers.watches for sighting in watch.sightings()]
             connections = {where: list(news.flows()) for where, news in observers.news.items()}
-            events = {tracing.where: tracing.events() for tracing in observers.tracings}
+            told = _side_by_side(Tracing.events, observers.tracings)
+            events = {tracing.where: found for tracing, found in zip(observers.tracings, told, strict=True)}
             scenes = self._scenes(observers, match.family)
         narrator = Narrator(_route)
         for visit in visits(passings(match, scenes, seen, events)):
@@ -121,8 +125,7 @@ class Tracer:
                         with inside(station.namespace):
                             observers.news[station.namespace] = NewConnections(station.namespace)
             stack.enter_context(undone_in_any_case(lambda: _clean(observers.tracings)))
-            for tracing in observers.tracings:
-                tracing.prepare()
+            _side_by_side(Tracing.prepare, observers.tracings)
             yield observers
 
     def _scenes(self, observers: _Observers, family: Family) -> list[Scene]:
@@ -168,31 +171,51 @@ class Tracer:
         return outcome
 
 
-def _clean(tracings: Iterable[Tracing]) -> None:
+T = TypeVar("T")
+
+
+def _side_by_side(do: Callable[[Tracing], T], tracings: Sequence[Tracing]) -> list[T]:
+    """Do it for each, all at once: most of it is waiting for iptables(8), and a thread is in a namespace by itself."""
+    with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
+        return list(pool.map(do, tracings))
+
+
+def _clean(tracings: Sequence[Tracing]) -> None:
     """Undo what was put up, everywhere, and only then say what failed."""
-    failures = []
-    for tracing in tracings:
-        try:
-            tracing.clean()
-        except NotFound:
-            continue  # the namespace is gone, and what was in it
-        except KernelError as error:
-            failures.append(error)
+    failures = [failed for failed in _side_by_side(_failure, tracings) if failed]
     if failures:
         raise failures[0]
+
+
+def _failure(tracing: Tracing) -> KernelError | None:
+    try:
+        tracing.clean()
+    except NotFound:
+        return None  # the namespace is gone, and what was in it
+    except KernelError as error:
+        return error
+    return None
 
 
 def _route(question: Question) -> Choice:
     scene = question.scene
     indexes = {name: number for number, name in scene.interfaces.items()}
     with inside(scene.station.namespace):
-        return route_question.choose(
+        version = question.destination.version
+        forwarding = (
+            sysctls.read(f"net/ipv{version}/conf/{question.incoming}/forwarding") if question.incoming else None
+        )
+        choice = route_question.choose(
             question.destination,
             source=question.source if question.incoming else None,
             incoming=indexes.get(question.incoming, 0),
             mark=question.mark,
             where=scene.station.namespace,
         )
+    if choice.number and forwarding == "0":
+        said = f"net.ipv{version}.conf.{question.incoming}.forwarding is 0: nothing that comes in there is passed on"
+        return Choice(f"{choice.text} ({said})", choice.number)
+    return choice
 
 
 def _unsent(destination: Destination) -> PacketSeen:

@@ -12,6 +12,7 @@ from netlab.probe.tracing.passings import STAGES, Passing, Scene
 
 NAT_PRIORITIES = {"PREROUTING": -100, "OUTPUT": -100, "INPUT": 100, "POSTROUTING": 100}
 NAT_TABLE = "nat/"
+TRANSLATIONS = ("dnat to", "snat to", "masquerade", "-j dnat", "-j snat", "redirect")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,13 @@ class Visit:
     def is_bridged(self) -> bool:
         """Whether a bridge handed it from one of its ports to another, with no choice of a way."""
         links = {each.link for each in self.passings if each.link}
-        return bool(self.came_by and self.left_by and self.scene.bridges) and not links & (
-            self.scene.bridges | OTHER_WAYS
-        )
+        inside = bool(self.came_by and self.scene.bridges) and not links & (self.scene.bridges | OTHER_WAYS)
+        return inside and (self.left_by is not None or self._is_bound_for_port)
+
+    @property
+    def _is_bound_for_port(self) -> bool:
+        events = self.passings[-1].events
+        return bool(events) and self.scene.interfaces.get(events[-1].outgoing, "") in self.scene.bridges
 
 
 OTHER_WAYS = frozenset({"lo", "eth0", "vxlan0"})
@@ -61,7 +66,33 @@ def visits(passings: Iterable[Passing]) -> list[Visit]:
             found[-1].append(each)
         else:
             found.append([each])
-    return [Visit(tuple(_with_translations(_from_port_to_port(stay)))) for stay in found]
+    return [Visit(tuple(_with_translations(_translator_last(_from_port_to_port(stay))))) for stay in found]
+
+
+def _translator_last(stay: Sequence[Passing]) -> list[Passing]:
+    """Of several tables that a hook asks for a translation, the one that had one last.
+
+    The kernel asks them all first, and rewrites the packet after that (nf_nat_inet_fn() in nf_nat_core.c).
+    """
+    ordered: list[Passing] = []
+    for each in stay:
+        before = ordered[-1] if ordered else None
+        if (
+            before
+            and _translates(before)
+            and _translates(each)
+            and before.hook == each.hook
+            and _has_translation(before)
+        ):
+            ordered.insert(-1, each)
+        else:
+            ordered.append(each)
+    return ordered
+
+
+def _has_translation(each: Passing) -> bool:
+    rules = " ".join(event.rule for event in each.events).lower()
+    return any(word in rules for word in TRANSLATIONS)
 
 
 def _from_port_to_port(stay: Sequence[Passing]) -> list[Passing]:
@@ -100,7 +131,9 @@ def _ends(headers: Headers) -> tuple[object, ...]:
 
 
 def _translates(each: Passing) -> bool:
-    return bool(each.place) and each.place == each.scene.nat_places.get(each.hook, f"{NAT_TABLE}{each.hook}")
+    """Whether it is where translations are decided: a chain at their priority."""
+    priority = NAT_PRIORITIES.get(each.hook)
+    return bool(each.place) and all(event.priority == priority for event in each.events)
 
 
 def _translating_hook(each: Passing) -> str:
