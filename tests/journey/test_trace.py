@@ -317,3 +317,31 @@ def test_people_get_a_table_and_unknown_places_an_error(two: Lab) -> None:
     done = two.run("trace", "pod/nobody", "service/web:80", "-o", "json")
     told: dict[str, Any] = json.loads(done.err)
     assert (done.status, done.out, "pod/nobody" in told["problems"][0]["message"]) == (4, "", True)
+
+
+# --- mode userspace
+
+
+USERSPACE = f"{PREFIX}-traced-us"
+
+
+@pytest.fixture(scope="module")
+def proxied(root: Caller) -> Iterator[Lab]:
+    """Two nodes in mode userspace."""
+    with root.lab(USERSPACE, text(USERSPACE, mode="userspace")) as lab:
+        yield lab
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("service", "pods"), [("web:80", {"web-1", "web-2"}), ("echo:7/udp", {"echo"})])
+def test_in_mode_userspace_the_proxy_takes_the_packet_in_and_speaks_to_a_pod_itself(
+    proxied: Lab, service: str, pods: set[str]
+) -> None:
+    journey = trace(proxied, "pod/shell", f"service/{service}")
+    assert journey.pod in pods
+    proxies = [
+        (hop.way.value, hop.at, {"src", "dst"} <= set(hop.changed)) for hop in journey.hops if hop.hook == "proxy"
+    ]
+    assert proxies == [("request", "node/node1", True), ("reply", "node/node1", True)]
+    assert "REDIRECT" in next(hop for hop in journey.hops if hop.changed).rules[-1].rule
+    assert journey.hops[-1].at == "pod/shell"

@@ -27,6 +27,7 @@ ICMP_ERRORS = {Family.IPV4: (3, 11), Family.IPV6: (1, 3)}
 ECHOES = {Family.IPV4: (8, 0), Family.IPV6: (128, 129)}
 PAYLOAD_TOKEN = 16
 """Offset of the token behind the start of UDP or an echo: eight bytes of header, eight of the payload's opening."""
+TCP_FLAGS, SYN = 13, 0x02
 VXLAN_PORT = 4789
 MOST_PORTS = 4
 """Of so many ports the answers are told by their port; of more, every datagram is looked at."""
@@ -39,23 +40,24 @@ Instruction = tuple[int, int]
 class FlowMatch:
     """One flow: TCP tells it by the sequence number, which the answer acknowledges; UDP and ICMP by their payload.
 
-    `answer_ports` are those that a UDP answer may come from: what it says is the server's affair.
+    `answer_ports` are those that a UDP answer may come from: what it says is the server's affair. Without a token, for
+    TCP alone, any connection's first packet and its answer match: whoever reads them must know which one is meant.
     """
 
     family: Family
     protocol: TargetProtocol
-    token: int
+    token: int | None
     answer_ports: tuple[int, ...] = ()
 
     @property
     def spelled_token(self) -> bytes:
         """The token as the payload of UDP and ICMP has it."""
-        return b"%08x" % self.token
+        return b"%08x" % (self.token or 0)
 
     @property
-    def acknowledged(self) -> int:
+    def acknowledged(self) -> int | None:
         """What TCP's answer acknowledges."""
-        return (self.token + 1) % 2**32
+        return None if self.token is None else (self.token + 1) % 2**32
 
 
 def bpf(match: FlowMatch, *, tunnelled: bool = False) -> bytes:
@@ -77,6 +79,8 @@ def nft_conditions(match: FlowMatch) -> tuple[str, ...]:
     payload = f"@th,{PAYLOAD_TOKEN * 8},64 0x{match.spelled_token.hex()}"
     match match.protocol:
         case TargetProtocol.TCP:
+            if match.token is None:
+                return f"{head} tcp flags & syn == syn", errors
             head += " meta l4proto tcp"
             return f"{head} @th,32,32 {match.token}", f"{head} @th,64,32 {match.acknowledged}", errors
         case TargetProtocol.UDP:
@@ -102,7 +106,9 @@ def _lines(match: FlowMatch, *, tunnelled: bool) -> Iterator[tuple[int, int, int
 
 def _alternatives(match: FlowMatch) -> Iterator[list[Instruction]]:
     family = match.family
-    if match.protocol is TargetProtocol.TCP:
+    if match.token is None or match.acknowledged is None:
+        yield [*_head(family, 6), (LOAD_BYTE_AT, TCP_FLAGS), (AND, SYN), (EQUAL, SYN)]
+    elif match.protocol is TargetProtocol.TCP:
         yield [*_head(family, 6), (LOAD_WORD_AT, 4), (EQUAL, match.token)]
         yield [*_head(family, 6), (LOAD_WORD_AT, 8), (EQUAL, match.acknowledged)]
     elif match.protocol is TargetProtocol.UDP:

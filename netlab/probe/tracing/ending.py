@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netlab.kernel.conntrack import Flow as Connection
+from netlab.kernel.conntrack import Tuple
 from netlab.kernel.conntrack_news import spelled
-from netlab.model.journey import Hop, Journey, PacketVerdict, Way
+from netlab.model.journey import Hop, Journey, PacketSeen, PacketVerdict, Way
 from netlab.model.names import Place
 from netlab.model.targets import Target
 from netlab.probe.cluster import ClusterView, pod_name, pod_place
@@ -49,32 +50,38 @@ def _pod(hops: list[Hop], facts: Facts) -> str | None:
 
 
 def _with_connections(facts: Facts) -> list[Hop]:
-    """The hops, the connection that was made told at the hook that translated, or at the last hook of the place."""
+    """The hops, each connection told at the hook that translated its first packet, or else at the last one it met."""
     hops = list(facts.narrator.hops)
-    lab = f"{facts.view.lab}."
     for where, connection in facts.connections:
-        name = where.removeprefix(lab)
-        hooks = [
-            number
-            for number, hop in enumerate(hops)
-            if hop.way is Way.REQUEST
-            and "/" in hop.hook
-            and not hop.hook.startswith("link/")
-            and hop.at in (f"node/{name}", f"external/{name}", f"pod/{name}")
-        ]
-        first = [n for n in hooks if {"dst", "dport"} & set(hops[n].changed)] or hooks[-1:]
-        if first and _is_of(connection, hops):
-            hops[first[0]] = hops[first[0]].model_copy(update={"detail": spelled(connection)})
+        place = where.removeprefix(f"{facts.view.lab}.")
+        number = _made_at(hops, place, connection.original)
+        if number is not None:
+            hops[number] = hops[number].model_copy(update={"detail": spelled(connection)})
     return hops
 
 
-def _is_of(connection: Connection, hops: list[Hop]) -> bool:
-    original = connection.original
+def _made_at(hops: list[Hop], place: str, original: Tuple) -> int | None:
+    """The number of the hop that has made the connection."""
+    met = [
+        number
+        for number, hop in enumerate(hops)
+        if hop.way is Way.REQUEST
+        and hop.at.partition("/")[2] == place
+        and "/" in hop.hook
+        and not hop.hook.startswith("link/")
+        and _is(original, hops[max(0, number - 1)].packet, hop.packet)
+    ]
+    translated = [number for number in met if {"dst", "dport"} & set(hops[number].changed)]
+    return next(iter(translated or met[-1:]), None)
+
+
+def _is(original: Tuple, *packets: PacketSeen) -> bool:
+    """Whether one of the packets is the connection's first."""
+    ends = (str(original.source), str(original.destination))
+    ports = (original.source_port, original.destination_port)
     return any(
-        hop.packet.src == str(original.source)
-        and hop.packet.dst == str(original.destination)
-        and (hop.packet.sport is None or hop.packet.sport == original.source_port)
-        for hop in hops
+        (packet.src, packet.dst) == ends and (packet.sport is None or (packet.sport, packet.dport) == ports)
+        for packet in packets
     )
 
 

@@ -43,11 +43,19 @@ class Narrator:
     hops: list[Hop] = field(default_factory=list)
     choices: dict[int, Choice] = field(default_factory=dict)
     """By the number of the hop: what the kernel said of the way."""
-    last_of_visit: list[int] = field(default_factory=list)
     _left: dict[Way, PacketSeen] = field(default_factory=dict)
+    _stayed: Visit | None = None
+    """The visit before, where the packet did not leave."""
 
     def tell(self, visit: Visit) -> None:
         """Add the hops of one visit."""
+        if (
+            self._stayed is not None
+            and self._stayed.scene.station == visit.scene.station
+            and self._stayed.way is visit.way
+        ):
+            self.tell_proxy(visit)
+        self._stayed = visit if visit.left_by is None else None
         mark, passed_route = 0, visit.is_bridged
         first = visit.passings[0].headers
         if visit.came_by is None:
@@ -63,7 +71,14 @@ class Narrator:
             self._add(each, headers.seen(mark))
         if not passed_route:
             self._tell_route(visit, visit.passings[-1].headers, mark)
-        self.last_of_visit.append(len(self.hops) - 1)
+
+    def tell_proxy(self, visit: Visit) -> None:
+        """A program took the packet in and sent what was in it on in one of its own."""
+        if visit.came_by is not None:
+            return
+        packet = visit.passings[0].headers.seen()
+        changed = self._changed(visit.way, packet, is_link=False)
+        self._append(Hop(at=visit.scene.station.at, hook="proxy", way=visit.way, packet=packet, changed=changed))
 
     def tell_nothing(self, scene: Scene, destination: IPAddress, packet: PacketSeen) -> None:
         """The one hop of a packet that could not even start."""

@@ -112,7 +112,11 @@ def _goes_on(stay: Sequence[Passing], each: Passing) -> bool:
     last = stay[-1]
     if last.scene is not each.scene or last.way is not each.way:
         return False
-    return not (last.outgoing and each.link and not each.outgoing)
+    starts_anew = (each.hook == "OUTPUT" and last.hook not in ("", "OUTPUT")) or (
+        last.hook == "INPUT" and each.outgoing
+    )
+    comes_back = bool(last.outgoing and each.link) and not each.outgoing
+    return not starts_anew and not comes_back
 
 
 def _with_translations(stay: Sequence[Passing]) -> Iterator[Passing]:
