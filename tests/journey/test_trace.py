@@ -345,3 +345,18 @@ def test_in_mode_userspace_the_proxy_takes_the_packet_in_and_speaks_to_a_pod_its
     assert proxies == [("request", "node/node1", True), ("reply", "node/node1", True)]
     assert "REDIRECT" in next(hop for hop in journey.hops if hop.changed).rules[-1].rule
     assert journey.hops[-1].at == "pod/shell"
+
+
+# --- mode ipvs
+
+
+@pytest.mark.root
+@pytest.mark.ipvs
+def test_in_mode_ipvs_the_balancer_and_the_server_that_it_chose_are_told(root: Caller) -> None:
+    name = f"{PREFIX}-traced-ipvs"
+    with root.lab(name, topology("ipvs", name=name)) as lab:
+        journey = trace(lab, "pod/shell", "service/web:80")
+    balanced = [(hop.way.value, hop.at, hop.changed) for hop in journey.hops if hop.hook == "ipvs"]
+    assert balanced == [("request", "node/node1", ("dst", "dport"))]
+    assert journey.pod in {"web-1", "web-2"}
+    assert journey.hops[-1].at == "pod/shell"

@@ -73,12 +73,27 @@ class Narrator:
             self._tell_route(visit, visit.passings[-1].headers, mark)
 
     def tell_proxy(self, visit: Visit) -> None:
-        """A program took the packet in and sent what was in it on in one of its own."""
+        """A program took the packet in and sent what was in it on in one of its own, or IPVS gave it to a server.
+
+        IPVS takes packets at INPUT and goes on at OUTPUT (ip_vs(4)): the sender stays, with its port.
+        """
         if visit.came_by is not None:
             return
         packet = visit.passings[0].headers.seen()
         changed = self._changed(visit.way, packet, is_link=False)
-        self._append(Hop(at=visit.scene.station.at, hook="proxy", way=visit.way, packet=packet, changed=changed))
+        balanced = not {"src", "sport"} & set(changed)
+        self._append(
+            Hop(
+                at=visit.scene.station.at,
+                hook="ipvs" if balanced else "proxy",
+                way=visit.way,
+                packet=packet,
+                changed=changed,
+                detail=f"real server {packet.dst}" + (f" port {packet.dport}" if packet.dport else "")
+                if balanced
+                else None,
+            )
+        )
 
     def tell_nothing(self, scene: Scene, destination: IPAddress, packet: PacketSeen) -> None:
         """The one hop of a packet that could not even start."""
