@@ -57,6 +57,11 @@ class Headers:
     quoted: Headers | None = None
 
     @property
+    def is_error(self) -> bool:
+        """Whether it is an ICMP error."""
+        return self.protocol in ERRORS and "echo" not in (self.flags or "")
+
+    @property
     def ends(self) -> tuple[IPAddress, int, IPAddress, int]:
         """Source and destination with their ports."""
         return self.source, self.source_port, self.destination, self.destination_port

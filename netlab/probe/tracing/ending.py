@@ -100,12 +100,12 @@ def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
     if choice is not None and choice.number:
         return _marked(hops, last, facts.verdict), f"{place.at} has no way for it: {choice.text}"
     answered = [hops[number] for number in replies]
-    if answered and answered[0].at == place.at and not _is_error(answered[0]):
-        return _at_socket(hops, last, facts, answered)
     if answered and answered[0].at == place.at:
         return _at_socket(hops, last, facts, answered)
-    detail = f"it was seen last at {place.at}, {place.hook}"
-    return _marked(hops, last, facts.verdict), detail
+    if facts.narrator.delivered.get(Way.REQUEST) == place.at:
+        program = Hop(at=place.at, hook=_program(hops, last, facts), packet=place.packet, verdict=facts.verdict)
+        return [*hops[: last + 1], program, *hops[last + 1 :]], f"{place.at} got it; there was no answer"
+    return _marked(hops, last, facts.verdict), f"it was seen last at {place.at}, {place.hook}"
 
 
 def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) -> tuple[list[Hop], str]:
@@ -114,7 +114,14 @@ def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) ->
     refused = _is_error(answered[0]) or (answered[0].packet.flags or "").startswith("R")
     detail = f"nobody listens on port {packet.dport}" if refused else None
     at_socket = PacketVerdict.REFUSED if refused else PacketVerdict.REACHED
-    socket = Hop(at=hops[last].at, hook="socket", way=Way.REQUEST, packet=packet, detail=detail, verdict=at_socket)
+    socket = Hop(
+        at=hops[last].at,
+        hook=_program(hops, last, facts),
+        way=Way.REQUEST,
+        packet=packet,
+        detail=detail,
+        verdict=at_socket,
+    )
     told = [*hops[: last + 1], socket, *hops[last + 1 :]]
     if lost:
         end = told[-1]
@@ -124,6 +131,14 @@ def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) ->
     if refused:
         return told, f"{socket.at} got it and turned it down: {detail}"
     return told, f"{socket.at} got it and answered"
+
+
+def _program(hops: list[Hop], last: int, facts: Facts) -> str:
+    """What got the packet: the proxy of a node where rules led it to one, else a socket."""
+    first, packet = hops[0].packet, hops[last].packet
+    led = (first.dst, first.dport) != (packet.dst, packet.dport)
+    endpoints = {str(address) for address in facts.view.endpoint_addresses()}
+    return "proxy" if led and hops[last].at.startswith("node/") and packet.dst not in endpoints else "socket"
 
 
 def _stranger(end: Hop, facts: Facts) -> str:

@@ -43,7 +43,11 @@ class Narrator:
     hops: list[Hop] = field(default_factory=list)
     choices: dict[int, Choice] = field(default_factory=dict)
     """By the number of the hop: what the kernel said of the way."""
+    delivered: dict[Way, str] = field(default_factory=dict)
+    """The place for whose programs the packet was, the last one."""
     _left: dict[Way, PacketSeen] = field(default_factory=dict)
+    _balancing: set[str] = field(default_factory=set)
+    """The places where IPVS chose: it translates the answer back as well, in FORWARD."""
     _stayed: Visit | None = None
     """The visit before, where the packet did not leave."""
 
@@ -77,11 +81,13 @@ class Narrator:
 
         IPVS takes packets at INPUT and goes on at OUTPUT (ip_vs(4)): the sender stays, with its port.
         """
-        if visit.came_by is not None:
+        if visit.came_by is not None or self._stayed is None or self._stayed.came_by is None:
             return
         packet = visit.passings[0].headers.seen()
         changed = self._changed(visit.way, packet, is_link=False)
         balanced = not {"src", "sport"} & set(changed)
+        if balanced:
+            self._balancing.add(visit.scene.station.at)
         self._append(
             Hop(
                 at=visit.scene.station.at,
@@ -102,14 +108,18 @@ class Narrator:
         self._append(Hop(at=scene.station.at, hook="route", packet=packet, detail=choice.text))
 
     def _add(self, each: Passing, packet: PacketSeen) -> None:
+        changed = self._changed(each.way, packet, is_link=bool(each.link))
+        at = each.scene.station.at
+        by_ipvs = at in self._balancing and each.way is Way.REPLY and not each.link and not each.events
+        place = "ipvs" if by_ipvs and "src" in changed else each.place
         self._append(
             Hop(
-                at=each.scene.station.at,
-                hook=f"link/{each.link}" if each.link else each.place,
+                at=at,
+                hook=f"link/{each.link}" if each.link else place,
                 way=each.way,
                 packet=packet,
                 rules=tuple(hit(event) for event in each.events if event.kind is Kind.RULE or _is_end(event, each)),
-                changed=self._changed(each.way, packet, is_link=bool(each.link)),
+                changed=changed,
                 detail=each.tunnel,
             )
         )
@@ -126,6 +136,7 @@ class Narrator:
             )
         )
         if choice.is_local:
+            self.delivered[visit.way] = visit.scene.station.at
             return
         self.choices[len(self.hops)] = choice
         packet = headers.seen(mark)

@@ -85,7 +85,7 @@ def passings(
     for scene in scenes:
         where = scene.station.namespace
         here = [each for each in seen if each.sighting.where == where]
-        known = _without_repetition(_told(recognition, events.get(where, ())))
+        known = _without_repetition(_in_order(_told(recognition, events.get(where, ()))))
         told = _interleaved([each for each in known if not is_ours(each.event)])
         keyed += _merged(scene, here, told)
     ordered = [passing for _, passing in sorted(keyed, key=lambda pair: pair[0])]
@@ -139,11 +139,35 @@ def _told(recognition: Recognition, events: Iterable[TraceEvent]) -> list[_Event
     for event in events:
         headers = read_headers(event.packet)
         way = recognition.way(headers) if headers else None
-        if way is None and headers and found and found[-1].event.family and found[-1].headers.source == headers.source:
+        if way is None and headers and found and _is_continued(found[-1], headers):
             way = found[-1].way
         if way is not None and headers is not None:
             found.append(_Event(way, headers, event))
     return found
+
+
+def _is_continued(before: _Event, headers: Headers) -> bool:
+    """Whether it is the same packet behind a translation of its destination, shown too short to see its token."""
+    sender = (headers.protocol, headers.source, headers.source_port)
+    return bool(before.event.family) and sender == (
+        before.headers.protocol,
+        before.headers.source,
+        before.headers.source_port,
+    )
+
+
+def _in_order(told: Iterable[_Event]) -> list[_Event]:
+    """The reports, a refusal before what it sends back.
+
+    nftables reports a rule once it is done: by then the ICMP error has passed all of its own hooks.
+    """
+    ordered: list[_Event] = []
+    for each in told:
+        same = [n for n, other in enumerate(ordered) if other.way is each.way]
+        last = same[-1] if same else len(ordered) - 1
+        late = bool(same) and ordered[last].event.place == each.event.place and ordered[last].headers == each.headers
+        ordered.insert(last + 1 if late and each.event.family else len(ordered), each)
+    return ordered
 
 
 def _interleaved(told: Sequence[_Event]) -> list[_Event]:

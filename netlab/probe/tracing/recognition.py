@@ -22,6 +22,8 @@ class Recognition:
         if headers.quoted is not None:
             quoted = self.way(headers.quoted)
             return None if quoted is None else Way.REPLY if quoted is Way.REQUEST else Way.REQUEST
+        if headers.is_error:  # cut short before the packet that it quotes
+            return Way.REPLY if any(source == headers.destination for source, *_ in self._shapes) else None
         found = self._way(headers)
         if found is Way.REQUEST:
             self._shapes.add(headers.ends)

@@ -41,6 +41,11 @@ def answer_ports(view: ClusterView, address: IPAddress, port: int) -> tuple[int,
     return tuple(sorted({port} | ports))
 
 
+def endpoints(view: ClusterView, address: IPAddress, port: int) -> frozenset[IPAddress]:
+    """The addresses behind the Services that packets to the address and port may mean."""
+    return frozenset(each for piece in _slices(view, address, port) for each in _addresses(piece))
+
+
 def ports(view: ClusterView) -> dict[str, dict[str, str]]:
     """The ports of bridges, by the namespace that has the bridge: which namespace hangs on each."""
     fabric = fabric_namespace(view.lab)
@@ -110,4 +115,4 @@ def _addresses(piece: EndpointSlice) -> Iterator[IPAddress]:
             yield from map(ip_address, endpoint.addresses[:1])
 
 
-__all__ = ["FABRIC", "Station", "answer_ports", "ports", "stations"]
+__all__ = ["FABRIC", "Station", "answer_ports", "endpoints", "ports", "stations"]

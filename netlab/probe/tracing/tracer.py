@@ -25,7 +25,7 @@ from netlab.probe.tracing.hops import Narrator, Question
 from netlab.probe.tracing.observers import Record, observing
 from netlab.probe.tracing.passings import passings
 from netlab.probe.tracing.proxied import follow_proxy, is_taken_in, joined
-from netlab.probe.tracing.stations import answer_ports, ports, stations
+from netlab.probe.tracing.stations import answer_ports, endpoints, ports, stations
 from netlab.probe.tracing.visits import Visit, visits, without_silence
 
 DEFAULT_TIMEOUT = 1.0
@@ -62,11 +62,12 @@ class Tracer:
             outcome = self._send(namespace, destination, match, timeout)
             record = observers.record()
         stays, connections = _stays(match, record), record.connections
-        endpoints = self._view.endpoint_addresses()
-        if destination.protocol is TargetProtocol.TCP and is_taken_in(stays, destination, endpoints):
+        everybody = self._view.endpoint_addresses()
+        if destination.protocol is TargetProtocol.TCP and is_taken_in(stays, destination, everybody):
+            meant = endpoints(self._view, destination.address, destination.port)
             any_connection = FlowMatch(match.family, match.protocol, None)
             with observing(any_connection, places, ports=cables, method=method) as observers:
-                second = follow_proxy(observers, namespace, destination, endpoints=endpoints, timeout=timeout)
+                second = follow_proxy(observers, namespace, destination, endpoints=meant, timeout=timeout)
             if second is not None:
                 connections = connections + second.record.connections
                 stays = joined(stays, _stays(second.match, second.record))

@@ -123,15 +123,18 @@ def _with_translations(stay: Sequence[Passing]) -> Iterator[Passing]:
     """The passings, and between two that differ in addresses the hook that translates, unless it is there itself."""
     for each, following in zip(stay, [*stay[1:], None], strict=True):
         yield each
-        if following is None or _ends(each.headers) == _ends(following.headers) or _translates(each):
+        if following is None or not _differ(each.headers, following.headers) or _translates(each):
             continue
         hook = _translating_hook(each)
         place = each.scene.nat_places.get(hook, f"{NAT_TABLE}{hook}")
         yield Passing(scene=each.scene, way=each.way, headers=each.headers, place=place, hook=hook)
 
 
-def _ends(headers: Headers) -> tuple[object, ...]:
-    return headers.ends if headers.quoted is None else (*headers.ends, headers.quoted.ends)
+def _differ(one: Headers, other: Headers) -> bool:
+    """Whether a translation lies between them, of the packet or of the one that it quotes."""
+    if one.quoted is not None and other.quoted is not None and one.quoted.ends != other.quoted.ends:
+        return True
+    return one.ends != other.ends
 
 
 def _translates(each: Passing) -> bool:
@@ -165,7 +168,7 @@ def _says_something(each: Passing, following: Passing | None) -> bool:
         return True
     if following is None:
         return is_dropped_by_policy(each)
-    return _ends(each.headers) != _ends(following.headers) and _translates(each)
+    return _differ(each.headers, following.headers) and _translates(each)
 
 
 def is_dropped_by_policy(each: Passing) -> bool:
