@@ -29,8 +29,9 @@ PAYLOAD_TOKEN = 16
 """Offset of the token behind the start of UDP or an echo: eight bytes of header, eight of the payload's opening."""
 TCP_FLAGS, SYN = 13, 0x02
 VXLAN_PORT = 4789
-MOST_PORTS = 4
-"""Of so many ports the answers are told by their port; of more, every datagram is looked at."""
+MOST_PORTS = 3
+"""Of so many ports the answers are told by their port; of more, every datagram is looked at: a program for iptables has
+64 instructions at most."""
 
 Instruction = tuple[int, int]
 """An operation and its constant. EQUAL goes on where equal; where not, the next alternative is tried."""

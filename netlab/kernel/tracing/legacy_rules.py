@@ -52,8 +52,13 @@ def take_out(match: FlowMatch) -> None:
 def told(family: Family, events: Iterable[TraceEvent]) -> list[TraceEvent]:
     """The events with their rules' texts, read now."""
     met = list(events)
-    lines = _lines(run([f"{PROGRAMS[family]}-save"])) if met else {}
-    return [_told(event, lines) for event in met]
+    return told_by(run([f"{PROGRAMS[family]}-save"]), met) if met else []
+
+
+def told_by(saved: str, events: Iterable[TraceEvent]) -> list[TraceEvent]:
+    """The events with the texts that iptables-save printed; one of a rule that is not there (any more) has none."""
+    lines = _lines(saved)
+    return [_told(event, lines) for event in events]
 
 
 def _told(event: TraceEvent, lines: dict[tuple[str, str], list[str]]) -> TraceEvent:

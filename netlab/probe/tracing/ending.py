@@ -93,7 +93,7 @@ def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
     replies = [number for number, hop in enumerate(hops) if hop.way is Way.REPLY]
     last = requests[-1]
     place = hops[last]
-    stopped = _stopped_by(place)
+    stopped = _stopped_by(place) or facts.narrator.stopped.get(last)
     if stopped:
         return _marked(hops, last, facts.verdict), f"{place.at} {_did(stopped)} it in {place.hook}: {stopped}"
     choice = facts.narrator.choices.get(last)
@@ -113,10 +113,13 @@ def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) ->
     lost = facts.verdict is PacketVerdict.DROPPED
     refused = _is_error(answered[0]) or (answered[0].packet.flags or "").startswith("R")
     detail = f"nobody listens on port {packet.dport}" if refused else None
+    if refused and _is_error(answered[0]) and _is_balanced(hops[last], facts):
+        detail = "the virtual server has no real server"
     at_socket = PacketVerdict.REFUSED if refused else PacketVerdict.REACHED
+    by_balancer = _is_error(answered[0]) and _is_balanced(hops[last], facts)
     socket = Hop(
         at=hops[last].at,
-        hook=_program(hops, last, facts),
+        hook="ipvs" if by_balancer else _program(hops, last, facts),
         way=Way.REQUEST,
         packet=packet,
         detail=detail,
@@ -131,6 +134,16 @@ def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) ->
     if refused:
         return told, f"{socket.at} got it and turned it down: {detail}"
     return told, f"{socket.at} got it and answered"
+
+
+def _is_balanced(hop: Hop, facts: Facts) -> bool:
+    """Whether it is a virtual server of IPVS that was asked."""
+    if hop.at not in facts.narrator.balancers:
+        return False
+    return any(
+        hop.packet.dst in service.spec.cluster_ips and any(port.port == hop.packet.dport for port in service.spec.ports)
+        for service in facts.view.services
+    )
 
 
 def _program(hops: list[Hop], last: int, facts: Facts) -> str:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from netlab.kernel.route_question import Choice
 from netlab.kernel.tracing.events import Kind, TraceEvent
+from netlab.model.ipvs import DEVICE
 from netlab.model.journey import Hop, PacketSeen, RuleHit, Way
 from netlab.model.rules import IPAddress
 from netlab.probe.headers import Headers
@@ -43,6 +44,10 @@ class Narrator:
     hops: list[Hop] = field(default_factory=list)
     choices: dict[int, Choice] = field(default_factory=dict)
     """By the number of the hop: what the kernel said of the way."""
+    stopped: dict[int, str] = field(default_factory=dict)
+    """By the number of the hop: the rule whose verdict, as the kernel says, ended the packet there."""
+    balancers: set[str] = field(default_factory=set)
+    """The places that have IPVS."""
     delivered: dict[Way, str] = field(default_factory=dict)
     """The place for whose programs the packet was, the last one."""
     _left: dict[Way, PacketSeen] = field(default_factory=dict)
@@ -60,6 +65,8 @@ class Narrator:
         ):
             self.tell_proxy(visit)
         self._stayed = visit if visit.left_by is None else None
+        if DEVICE in visit.scene.interfaces.values():
+            self.balancers.add(visit.scene.station.at)
         mark, passed_route = 0, visit.is_bridged
         first = visit.passings[0].headers
         if visit.came_by is None:
@@ -109,6 +116,8 @@ class Narrator:
 
     def _add(self, each: Passing, packet: PacketSeen) -> None:
         changed = self._changed(each.way, packet, is_link=bool(each.link))
+        if each.events and each.events[-1].verdict == "drop":
+            self.stopped[len(self.hops)] = each.events[-1].rule or f"the policy of {each.place}"
         at = each.scene.station.at
         by_ipvs = at in self._balancing and each.way is Way.REPLY and not each.link and not each.events
         place = "ipvs" if by_ipvs and "src" in changed else each.place
