@@ -88,7 +88,8 @@ class Narrator:
 
         IPVS takes packets at INPUT and goes on at OUTPUT (ip_vs(4)): the sender stays, with its port.
         """
-        if visit.came_by is not None or self._stayed is None or self._stayed.came_by is None:
+        arrived = self._stayed and any(each.link or each.hook == "INPUT" for each in self._stayed.passings)
+        if visit.came_by is not None or not arrived:
             return
         packet = visit.passings[0].headers.seen()
         changed = self._changed(visit.way, packet, is_link=False)
