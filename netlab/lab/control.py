@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
 
 from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
@@ -74,20 +77,79 @@ def _environment() -> dict[str, str]:
 
 def run_task(paths: LabPaths, name: TaskName, **arguments: str | int | float | None) -> str:
     """Have the lab process run one of its functions; what it reports, as JSON. Its errors are raised here again."""
+    with _started(paths, messages.Task(name=name, arguments=arguments), ()) as running:
+        return running.result()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTask:
+    """A function of the lab process's that is at work; it ends with the `with` block that started it."""
+
+    paths: LabPaths
+    name: TaskName
+    connection: socket.socket
+    report: TextIO
+
+    def result(self) -> str:
+        """Wait for its end; what it reports, as JSON. Its errors are raised here again."""
+        text = self.report.read()
+        status = _exit_status(self.connection)
+        if not text:
+            raise NetlabError(
+                f"{self.name} failed inside lab {self.paths.lab} (exit {status}): see {self.paths.log('lab')}"
+            )
+        answer = json.loads(text)
+        if "error" in answer:
+            raise Refused(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
+        return text
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """While inside, any signal that would end this process is an interrupt of the task's instead."""
+        interrupt = messages.Signal(number=signal.SIGINT)
+        with forwarding_signals(lambda _number: messages.send(self.connection, interrupt)):
+            yield
+
+
+@contextmanager
+def _started(paths: LabPaths, task: messages.Task, files: Sequence[int]) -> Iterator[RunningTask]:
+    """The task at work, with those files; they are closed here."""
     read, write = os.pipe()
-    with os.fdopen(read) as result, connected(paths) as connection:
-        try:
-            messages.send(connection, messages.Task(name=name, arguments=arguments), (write,))
-        finally:
-            os.close(write)
-        text = result.read()
-        status = _exit_status(connection)
-    if not text:
-        raise NetlabError(f"{name} failed inside lab {paths.lab} (exit {status}): see {paths.log('lab')}")
-    answer = json.loads(text)
-    if "error" in answer:
-        raise Refused(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
-    return text
+    with os.fdopen(read) as report, contextlib.ExitStack() as handed:
+        for file in (write, *files):
+            handed.callback(os.close, file)
+        with connected(paths) as connection:
+            messages.send(connection, task, (write, *files))
+            handed.close()
+            yield RunningTask(paths, task.name, connection, report)
+
+
+@contextmanager
+def capturing(
+    paths: LabPaths,
+    *,
+    where: Sequence[str],
+    program: bytes,
+    expression: str,
+    comment: str,
+    count: int | None,
+    seconds: float | None,
+    files: tuple[int, int],
+) -> Iterator[RunningTask]:
+    """Packets of those places into the first of `files`, which are closed here; the second tells when it begins.
+
+    An interrupt ends it; then its result has the counts.
+    """
+    arguments: dict[str, str | int | float | None] = {
+        "where": " ".join(where),
+        "program": program.hex(),
+        "expression": expression,
+        "comment": comment,
+        "count": count,
+        "seconds": seconds,
+    }
+    with _started(paths, messages.Task(name=TaskName.CAPTURE, arguments=arguments), files) as running:
+        yield running
 
 
 def probe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -49,6 +49,13 @@ def check(paths: LabPaths, _arguments: Arguments) -> str:
     view = _view(paths)
     with _prober(view) as prober:
         return proof.check(view, prober.probe).model_dump_json(by_alias=True)
+
+
+def capture(paths: LabPaths, arguments: Arguments, files: Sequence[int]) -> str:
+    """Record packets into the first of `files`; the counts."""
+    from netlab.lab import capturing  # noqa: PLC0415
+
+    return capturing.capture(_view(paths), arguments, files)
 
 
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
@@ -117,3 +124,5 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.MODES: modes,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""
+TASKS_WITH_FILES: Mapping[TaskName, Callable[[LabPaths, Arguments, Sequence[int]], str]] = {TaskName.CAPTURE: capture}
+"""Those that write to files of the caller's too, which come third."""

@@ -1,0 +1,1 @@
+"""The lab drawn: objects to a picture, without looking at any kernel."""
