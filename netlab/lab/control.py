@@ -16,6 +16,7 @@ from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
+from netlab.model.connections import FlowTable
 from netlab.model.journey import CheckResult, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
@@ -163,6 +164,11 @@ def probe(
 def check(paths: LabPaths) -> CheckResult:
     """Prove the lab's `expect` block with packets."""
     return CheckResult.model_validate_json(run_task(paths, TaskName.CHECK))
+
+
+def conntrack(paths: LabPaths, node: str) -> FlowTable:
+    """What a node's connection tracking holds; NotFound: no such node."""
+    return FlowTable.model_validate_json(run_task(paths, TaskName.CONNTRACK, node=node))
 
 
 def set_agent(paths: LabPaths, agent: AgentKind, node: str, *, running: bool, forget: bool = False) -> None:

@@ -59,6 +59,7 @@ class TaskName(StrEnum):
     PROXIES = "proxies"
     MODES = "modes"
     CAPTURE = "capture"
+    CONNTRACK = "conntrack"
 
 
 class Task(Message):

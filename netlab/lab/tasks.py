@@ -58,6 +58,13 @@ def capture(paths: LabPaths, arguments: Arguments, files: Sequence[int]) -> str:
     return capturing.capture(_view(paths), arguments, files)
 
 
+def conntrack(paths: LabPaths, arguments: Arguments) -> str:
+    """The connections that a node's conntrack knows: a FlowTable."""
+    from netlab.lab import connections  # noqa: PLC0415
+
+    return connections.flow_table(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -104,12 +111,12 @@ def _view(paths: LabPaths) -> ClusterView:
 
 @contextmanager
 def _prober(view: ClusterView) -> Iterator[Prober]:
-    from netlab.kernel import conntrack  # noqa: PLC0415
+    from netlab.kernel import conntrack as flows  # noqa: PLC0415
     from netlab.probe.prober import Prober  # noqa: PLC0415
 
     def became(namespace: str, sent: Sent) -> tuple[IPAddress, int] | None:
         with inside(namespace):
-            return conntrack.translated(
+            return flows.translated(
                 sent.protocol.value, (sent.source, sent.source_port), (sent.destination, sent.destination_port)
             )
 
@@ -122,6 +129,7 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.CHECK: check,
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
+    TaskName.CONNTRACK: conntrack,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""
 TASKS_WITH_FILES: Mapping[TaskName, Callable[[LabPaths, Arguments, Sequence[int]], str]] = {TaskName.CAPTURE: capture}
