@@ -13,6 +13,7 @@ from netlab.cli import (
     connections,
     faults,
     files,
+    graph,
     lifecycle,
     machine,
     modes,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     "Before it runs": {"validate": files.validate, "plan": files.plan},
     "Its objects": {"get": objects.get, "apply": objects.apply, "delete": objects.delete, "scale": objects.scale},
     "Inside it": {"exec": places.exec_, "shell": places.shell, "logs": places.logs},
+    "Its picture": {"graph": graph.graph},
     "Its packets": {
         "probe": packets.probe,
         "check": packets.check,
