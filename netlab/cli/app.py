@@ -22,6 +22,7 @@ from netlab.cli import (
     places,
     proxy,
     render,
+    rules,
 )
 from netlab.cli.proxy_flags import GoFlags
 
@@ -40,7 +41,7 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
         "capture": capture.capture,
         "conntrack": connections.conntrack,
     },
-    "Its proxies": {"set-mode": modes.set_mode},
+    "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules},
     "Its faults": {"break": faults.break_, "heal": faults.heal},
     "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},
     "This machine": {

@@ -21,7 +21,7 @@ WORDS_AT_MOST = 600
 
 def require_nftables() -> None:
     """MissingCapability where this kernel has no nftables, this process no rights, or this machine no nft(8)."""
-    _program()
+    nft_program()
     try:
         generation()
     except KernelError as error:
@@ -59,13 +59,14 @@ def _pieces(commands: Sequence[str]) -> list[Sequence[str]]:
 
 def _nft(commands: Sequence[str]) -> None:
     script = "\n".join((*commands, ""))
-    done = subprocess.run([_program(), "-f", "-"], input=script, capture_output=True, text=True, check=False)
+    done = subprocess.run([nft_program(), "-f", "-"], input=script, capture_output=True, text=True, check=False)
     if done.returncode:
         error = _TooLongError if TOO_LONG in done.stderr else KernelError
         raise error("nft -f", HERE, errno.EINVAL, done.stderr.strip()[:WORDS_AT_MOST])
 
 
-def _program() -> str:
+def nft_program() -> str:
+    """Where nft(8) is; MissingCapability."""
     found = shutil.which("nft", path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
     if found is None:
         raise MissingCapability("the program nft", "install the package nftables")

@@ -20,6 +20,7 @@ from netlab.model.connections import FlowTable
 from netlab.model.journey import CheckResult, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
+from netlab.model.rule_listing import RuleDifferences, RuleSet
 
 FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
@@ -169,6 +170,16 @@ def check(paths: LabPaths) -> CheckResult:
 def conntrack(paths: LabPaths, node: str) -> FlowTable:
     """What a node's connection tracking holds; NotFound: no such node."""
     return FlowTable.model_validate_json(run_task(paths, TaskName.CONNTRACK, node=node))
+
+
+def rules(paths: LabPaths, node: str, *, service: str | None = None) -> RuleSet:
+    """A node's rules as its kernel has them, or those of one Service; NotFound."""
+    return RuleSet.model_validate_json(run_task(paths, TaskName.RULES, node=node, service=service))
+
+
+def rule_differences(paths: LabPaths, node: str) -> RuleDifferences:
+    """Where a node's rules are not what its kube-proxy would write; NotFound, InvalidInput."""
+    return RuleDifferences.model_validate_json(run_task(paths, TaskName.RULE_DIFFERENCES, node=node))
 
 
 def set_agent(paths: LabPaths, agent: AgentKind, node: str, *, running: bool, forget: bool = False) -> None:

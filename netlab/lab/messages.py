@@ -60,6 +60,8 @@ class TaskName(StrEnum):
     MODES = "modes"
     CAPTURE = "capture"
     CONNTRACK = "conntrack"
+    RULES = "rules"
+    RULE_DIFFERENCES = "rule-differences"
 
 
 class Task(Message):

@@ -65,6 +65,22 @@ def conntrack(paths: LabPaths, arguments: Arguments) -> str:
     return connections.flow_table(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
 
 
+def rules(paths: LabPaths, arguments: Arguments) -> str:
+    """A node's rules as its kernel has them, all or one Service's: a RuleSet."""
+    from netlab.lab import rules as listed  # noqa: PLC0415
+
+    service = arguments.get("service")
+    found = listed.rule_set(_view(paths), str(arguments["node"]), service=str(service) if service else None)
+    return found.model_dump_json(by_alias=True)
+
+
+def rule_differences(paths: LabPaths, arguments: Arguments) -> str:
+    """Where a node's rules are not as they should be: RuleDifferences."""
+    from netlab.lab import rules as listed  # noqa: PLC0415
+
+    return listed.rule_differences(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -130,6 +146,8 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
     TaskName.CONNTRACK: conntrack,
+    TaskName.RULES: rules,
+    TaskName.RULE_DIFFERENCES: rule_differences,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""
 TASKS_WITH_FILES: Mapping[TaskName, Callable[[LabPaths, Arguments, Sequence[int]], str]] = {TaskName.CAPTURE: capture}
