@@ -23,6 +23,7 @@ from netlab.cli import (
     proxy,
     render,
     rules,
+    top,
 )
 from netlab.cli.proxy_flags import GoFlags
 
@@ -40,6 +41,7 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
         "check": packets.check,
         "capture": capture.capture,
         "conntrack": connections.conntrack,
+        "top": top.top,
     },
     "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules},
     "Its faults": {"break": faults.break_, "heal": faults.heal},

@@ -101,7 +101,7 @@ class RunningTask:
                 f"{self.name} failed inside lab {self.paths.lab} (exit {status}): see {self.paths.log('lab')}"
             )
         answer = json.loads(text)
-        if "error" in answer:
+        if isinstance(answer, dict) and "error" in answer:
             raise Refused(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
         return text
 
@@ -170,6 +170,11 @@ def check(paths: LabPaths) -> CheckResult:
 def conntrack(paths: LabPaths, node: str) -> FlowTable:
     """What a node's connection tracking holds; NotFound: no such node."""
     return FlowTable.model_validate_json(run_task(paths, TaskName.CONNTRACK, node=node))
+
+
+def flow_tables(paths: LabPaths) -> tuple[FlowTable, ...]:
+    """The same of every node."""
+    return tuple(FlowTable.model_validate(table) for table in json.loads(run_task(paths, TaskName.FLOWS)))
 
 
 def rules(paths: LabPaths, node: str, *, service: str | None = None) -> RuleSet:

@@ -60,6 +60,7 @@ class TaskName(StrEnum):
     MODES = "modes"
     CAPTURE = "capture"
     CONNTRACK = "conntrack"
+    FLOWS = "flows"
     RULES = "rules"
     RULE_DIFFERENCES = "rule-differences"
 

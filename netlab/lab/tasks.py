@@ -65,6 +65,15 @@ def conntrack(paths: LabPaths, arguments: Arguments) -> str:
     return connections.flow_table(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
 
 
+def flows(paths: LabPaths, _arguments: Arguments) -> str:
+    """The connections that all nodes' conntracks know: a list of FlowTables."""
+    from netlab.lab import connections  # noqa: PLC0415
+
+    view = _view(paths)
+    tables = [connections.flow_table(view, node.metadata.name) for node in view.nodes]
+    return json.dumps([table.model_dump(mode="json", by_alias=True) for table in tables])
+
+
 def rules(paths: LabPaths, arguments: Arguments) -> str:
     """A node's rules as its kernel has them, all or one Service's: a RuleSet."""
     from netlab.lab import rules as listed  # noqa: PLC0415
@@ -127,12 +136,12 @@ def _view(paths: LabPaths) -> ClusterView:
 
 @contextmanager
 def _prober(view: ClusterView) -> Iterator[Prober]:
-    from netlab.kernel import conntrack as flows  # noqa: PLC0415
+    from netlab.kernel import conntrack as tracked  # noqa: PLC0415
     from netlab.probe.prober import Prober  # noqa: PLC0415
 
     def became(namespace: str, sent: Sent) -> tuple[IPAddress, int] | None:
         with inside(namespace):
-            return flows.translated(
+            return tracked.translated(
                 sent.protocol.value, (sent.source, sent.source_port), (sent.destination, sent.destination_port)
             )
 
@@ -146,6 +155,7 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
     TaskName.CONNTRACK: conntrack,
+    TaskName.FLOWS: flows,
     TaskName.RULES: rules,
     TaskName.RULE_DIFFERENCES: rule_differences,
 }

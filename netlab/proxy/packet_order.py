@@ -103,7 +103,9 @@ def _service_of(rule: ListedRule) -> str | None:
 def _entry_concerns(rule: ListedRule, service: ServiceSpelled) -> bool:
     if named := _service_of(rule):
         return named == service.name
-    words = {word for part in re.split(r"[ ,]", rule.rule) for word in (part, part.rpartition(":")[2])}
+    key = rule.rule.partition(" -> ")[0]
+    parts = re.split(r"[ ,]", key)
+    words = {word for part in parts for word in (part, *part.rpartition(":")[::2], part.rpartition(":")[0].strip("[]"))}
     return bool(words & (service.addresses | service.node_ports))
 
 

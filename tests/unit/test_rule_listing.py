@@ -281,6 +281,21 @@ def test_a_service_without_rules_leaves_only_what_is_for_all() -> None:
     assert not [name for name in names(table) if name.startswith(("KUBE-SVC", "KUBE-SEP", "KUBE-EXT"))]
 
 
+def test_of_virtual_servers_only_those_of_the_service_remain() -> None:
+    servers = {
+        "10.96.0.80:80": "10.244.0.2:8080",
+        "172.18.0.2:30080": "10.244.0.2:8080",
+        "10.96.0.9:80": "10.244.0.2:8080",
+    }
+    chains = tuple(
+        ListedChain(name=f"tcp {key} rr", hook="ipvs", rules=(ListedRule(rule=f"{key} -> {real} weight 1"),))
+        for key, real in servers.items()
+    )
+    table = ListedTable(family=Family.IPV4, name="ipvs", tool="ipvsadm", chains=chains)
+    web = ServiceSpelled("default/web", WEB.addresses, frozenset({"30080"}))
+    assert names(narrowed(in_packet_order(table), web)) == ["tcp 10.96.0.80:80 rr", "tcp 172.18.0.2:30080 rr"]
+
+
 # --- compared
 
 
