@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 from netlab.agents.kube_proxy.once import once
@@ -10,11 +11,11 @@ from netlab.kernel import iptables, iptables_read, sysctls
 from netlab.kernel.ipsets import SetSocket
 from netlab.kernel.iptables_read import SeenChain
 from netlab.kernel.ipvs import IpvsSocket
-from netlab.kernel.local_addresses import local_addresses, take_on
+from netlab.kernel.local_addresses import addresses_by_interface, take_on
 from netlab.kernel.namespaces import inside
 from netlab.kernel.nft_read import list_table
 from netlab.kernel.syscalls import CLONE_NEWNET, unshare
-from netlab.model.ipvs import AddressSet, SeenServer
+from netlab.model.ipvs import DEVICE, AddressSet, SeenServer
 from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.names import Place, PlaceKind
 from netlab.model.objects import SERVICE_NAME_LABEL, Service
@@ -26,7 +27,7 @@ from netlab.model.rule_listing import (
     RuleDifferences,
     RuleSet,
 )
-from netlab.model.rules import Backend, Family, Jump
+from netlab.model.rules import Backend, Family, IPAddress, Jump
 from netlab.model.state import Sysctl
 from netlab.probe.cluster import ClusterView
 from netlab.proxy.addresses import with_port
@@ -68,15 +69,23 @@ def rule_differences(view: ClusterView, node: str) -> RuleDifferences:
         raise InvalidInput([Problem("", 0, 0, "", message)])
     with inside(view.network_namespace(Place(PlaceKind.NODE, node))):
         seen = _tables(mode)
-        addresses, liberal = local_addresses(), sysctls.read(TCP_LIBERAL)
+        addresses, liberal = _own_addresses(), sysctls.read(TCP_LIBERAL)
     unshare(CLONE_NEWNET)
-    take_on(address for address in addresses if not address.is_loopback)
+    take_on(addresses)
     if liberal is not None:
         sysctls.write(Sysctl(TCP_LIBERAL, liberal), where="a namespace to compare with")
-    once(lab_config(view.topology.spec, node), (*view.nodes, *view.services, *view.endpoint_slices))
-    families = {Family(f"IPv{cidr.version}") for cidr in view.topology.spec.network.service_cidrs}
+    families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in view.topology.spec.network.service_cidrs}))
+    objects = (*view.nodes, *view.services, *view.endpoint_slices)
+    once(lab_config(view.topology.spec, node), objects, families=families)
     wanted = tuple(table for table in _tables(mode) if table.family in families)
     return RuleDifferences(node=node, mode=mode, differences=tuple(_compared(seen, wanted)))
+
+
+def _own_addresses() -> tuple[IPAddress, ...]:
+    """The addresses that the current network namespace has of itself, without those that mode ipvs puts there."""
+    proxys = next((index for index, name in socket.if_nameindex() if name == DEVICE), None)
+    found = addresses_by_interface()
+    return tuple(address for index, address in found if index != proxys and not address.is_loopback)
 
 
 def _compared(seen: tuple[ListedTable, ...], wanted: tuple[ListedTable, ...]) -> Iterator[ChainDifference]:
