@@ -56,9 +56,11 @@ class Recorder:
         self._packets = 0
 
     def begin(self, *, comment: str, expression: str = "") -> None:
-        """Write the head of the file: every interface."""
+        """Write the head of the file, every interface, and listen from here on."""
         blocks = [interface_block(tap.interface, snap_length=SNAP_LENGTH, expression=expression) for tap in self._taps]
         self._write(section(comment=comment) + b"".join(blocks))
+        for tap in self._taps:
+            tap.ring.listen()
 
     def run(self, *, ended: Callable[[], bool], count: int | None = None, seconds: float | None = None) -> Recorded:
         """Record until `ended` says so, or so many packets or seconds are over; whatever came until then is written."""
@@ -85,6 +87,7 @@ class Recorder:
     def _listen(self, selector: selectors.BaseSelector) -> None:
         for key, _ in selector.select(LOOK_SECONDS):
             number: int = key.data
+            self._taps[number].ring.forget_error()
             self._held += _packets(number, self._taps[number])
 
     def _write_until(self, nanoseconds: int, *, most: int | None) -> None:

@@ -19,7 +19,7 @@ ETHERNET = 1
 SNAP_LENGTH = 262144
 """Bytes of a packet that are kept, more than any has."""
 ANY_NETMASK = 0xFFFFFFFF
-SO_ATTACH_FILTER = 26
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 INSTRUCTION_BYTES = 8
 """struct sock_filter, and libpcap's struct bpf_insn."""
 
@@ -56,6 +56,11 @@ def attach_filter(program: bytes, to: socket.socket) -> None:
     held = ctypes.create_string_buffer(program, len(program))
     given = struct.pack("HL", len(program) // INSTRUCTION_BYTES, ctypes.addressof(held))
     to.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, given)
+
+
+def detach_filter(of: socket.socket) -> None:
+    """Let every packet pass again."""
+    of.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
 
 @cache

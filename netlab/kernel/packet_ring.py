@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from netlab.errors import KernelError
-from netlab.kernel.packet_filter import attach_filter
+from netlab.kernel.packet_filter import attach_filter, detach_filter
 
 SOL_PACKET = 263
 PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 5, 6, 10
 TPACKET_V3 = 2
 ETH_P_ALL = 0x0003
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 17
 """More than the largest packet there is, 64 KiB of a TCP segment that nobody has cut up yet."""
 FRAME_BYTES = 1 << 11
 """Of no meaning in TPACKET_V3, which packs packets as tightly as they come; the kernel still checks it."""
@@ -28,6 +28,9 @@ RETIRE_MILLISECONDS = 50
 STATUS_KERNEL, STATUS_USER = 0, 1
 OUTGOING = 4
 """sll_pkttype PACKET_OUTGOING; 0 to 3 are ways to come in: to this machine, to all, to some, to another machine."""
+
+NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
+"""A program that passes no packet: return 0 (linux/bpf_common.h)."""
 
 _REQUEST = struct.Struct("=7I")
 _BLOCK_HEAD = struct.Struct("=4I")
@@ -59,7 +62,7 @@ class Counted(NamedTuple):
 
 
 class PacketRing:
-    """One interface of the current network namespace, listened to from here on. Close it when done.
+    """One interface of the current network namespace, listened to from `listen` on. Close it when done.
 
     `program` is a filter by `compile_filter`, empty for none; `blocks` how much memory there is, in BLOCK_BYTES.
     KernelError: there is no such interface, or no right or memory to listen.
@@ -67,26 +70,33 @@ class PacketRing:
 
     def __init__(self, interface: str, *, program: bytes = b"", blocks: int = 16) -> None:
         self._blocks, self._next = blocks, 0
+        self._program = program
         self._counted = Counted(0, 0)
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # of no protocol: deaf until it is bound
         except OSError as error:
             raise KernelError("listen to packets", interface, error.errno or 0) from error
         try:
-            self._prepare(interface, program)
+            self._prepare(interface)
         except OSError as error:
             self._socket.close()
             raise KernelError(f"listen on {interface}", "its network namespace", error.errno or 0) from error
 
-    def _prepare(self, interface: str, program: bytes) -> None:
+    def _prepare(self, interface: str) -> None:
         self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
-        if program:
-            attach_filter(program, self._socket)
+        attach_filter(NOTHING, self._socket)
         frames = self._blocks * BLOCK_BYTES // FRAME_BYTES
         request = _REQUEST.pack(BLOCK_BYTES, self._blocks, FRAME_BYTES, frames, RETIRE_MILLISECONDS, 0, 0)
         self._socket.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
         self._memory = mmap.mmap(self._socket.fileno(), self._blocks * BLOCK_BYTES)
         self._socket.bind((interface, ETH_P_ALL))
+
+    def listen(self) -> None:
+        """Let packets in from now on: not before somebody is there to take them out, of this ring and of others."""
+        if self._program:
+            attach_filter(self._program, self._socket)
+        else:
+            detach_filter(self._socket)
 
     def fileno(self) -> int:
         """For a selector: readable when a block is there."""
@@ -111,6 +121,10 @@ class PacketRing:
             kind = memory[position + PACKET_TYPE_OFFSET]
             yield Captured(seconds * 1_000_000_000 + nanoseconds, data, length, kind)
             position += following
+
+    def forget_error(self) -> None:
+        """Take note that the interface has gone down or away, which a selector would else tell for ever."""
+        self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def counted(self) -> Counted:
         """What the kernel has counted since the beginning; reading sets its own counters to zero."""
