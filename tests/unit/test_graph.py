@@ -17,7 +17,8 @@ from netlab.api.simulate import simulate
 from netlab.cli.app import app
 from netlab.cli.graph import PictureFormat, drawn
 from netlab.dns.addon import with_cluster_dns
-from netlab.graph.layout import Layout, lay_out
+from netlab.graph.anchors import Layout
+from netlab.graph.layout import lay_out
 from netlab.graph.scene import Scene, scene
 from netlab.graph.shapes import Badge, Box, Line, Point, Words, shortened
 from netlab.graph.svg import page, svg
