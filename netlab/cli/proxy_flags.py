@@ -19,7 +19,7 @@ from netlab.proxy.config import DetectLocalMode, ProxyConfig
 if TYPE_CHECKING:
     from typer._click import Context
 
-BOOLEANS = frozenset({"--masquerade-all", "--iptables-localhost-nodeports", "--once", "--cleanup"})
+BOOLEANS = frozenset({"--masquerade-all", "--iptables-localhost-nodeports", "--ipvs-strict-arp", "--once", "--cleanup"})
 _TRUE, _FALSE = (
     frozenset({"1", "t", "T", "TRUE", "true", "True"}),
     frozenset({"0", "f", "F", "FALSE", "false", "False"}),
@@ -63,6 +63,12 @@ NodeportAddresses = Annotated[
 IpvsScheduler = Annotated[
     str, typer.Option("--ipvs-scheduler", metavar="NAME", help="How IPVS picks a real server: rr, lc, sh, mh, ...")
 ]
+IpvsStrictArp = Annotated[
+    str, typer.Option("--ipvs-strict-arp", metavar="BOOL", help="Tell nobody on a wire of kube-ipvs0's addresses.")
+]
+IpvsExcludeCidrs = Annotated[
+    str, typer.Option("--ipvs-exclude-cidrs", metavar="CIDRS", help="Where virtual servers are never deleted.")
+]
 LocalhostNodeports = Annotated[
     str, typer.Option("--iptables-localhost-nodeports", metavar="BOOL", help="Whether they answer on 127.0.0.1.")
 ]
@@ -83,6 +89,8 @@ class RuleFlags:
     nodeport_addresses: str = ""
     localhost_nodeports: str = "true"
     ipvs_scheduler: str = ""
+    ipvs_strict_arp: str = "false"
+    ipvs_exclude_cidrs: str = ""
 
     def config(self) -> ProxyConfig:
         """The flags as values. InvalidInput."""
@@ -102,6 +110,8 @@ class RuleFlags:
             nodeport_addresses=() if primary else _networks("--nodeport-addresses", self.nodeport_addresses),
             iptables_localhost_nodeports=boolean("--iptables-localhost-nodeports", self.localhost_nodeports),
             ipvs_scheduler=_scheduler(self.ipvs_scheduler),
+            ipvs_strict_arp=boolean("--ipvs-strict-arp", self.ipvs_strict_arp),
+            ipvs_exclude_cidrs=excluded(self.ipvs_exclude_cidrs),
         )
 
     def _detect_local_mode(self) -> DetectLocalMode:
@@ -140,6 +150,11 @@ def _scheduler(text: str) -> Scheduler:
     if (text or Scheduler.RR) not in known:
         raise wrong(f"--ipvs-scheduler: {text!r} is no such scheduler", f"there are {', '.join(known)}")
     return known[text or Scheduler.RR]
+
+
+def excluded(text: str) -> tuple[IPNetwork, ...]:
+    """What --ipvs-exclude-cidrs says. InvalidInput."""
+    return _networks("--ipvs-exclude-cidrs", text)
 
 
 def boolean(flag: str, text: str) -> bool:

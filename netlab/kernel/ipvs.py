@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.netlink import HEADER, Request, RouteSocket, attribute, attributes, nested
 from netlab.model.ipvs import Load, RealServer, Scheduler, SeenServer, ServerKey, VirtualServer
-from netlab.model.rules import IPAddress, Protocol
+from netlab.model.rules import IPAddress, IPNetwork, Protocol
 
 HERE = "this network namespace"
 NETLINK_GENERIC, CONTROLLER = 16, 16
@@ -120,8 +120,12 @@ class IpvsSocket(RouteSocket):
                 )
             raise KernelError(f"ipvs command {change.command} for {change.server.key}", HERE, refusal.number)
 
-    def clear(self) -> None:
-        """Delete every virtual server. KernelError."""
+    def clear(self, spared: Sequence[IPNetwork] = ()) -> None:
+        """Delete every virtual server but those in these networks. KernelError."""
+        if spared:
+            found = tuple(self._virtual_servers())
+            self.do([remove(each) for each in found if not any(each.key.address in network for network in spared)])
+            return
         for refusal in self.send([Request(self._family, 0, GENERIC_HEADER.pack(FLUSH, VERSION))]):
             raise KernelError("ipvsadm --clear", HERE, refusal.number)
 

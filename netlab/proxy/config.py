@@ -68,6 +68,8 @@ class ProxyConfig:
     of ClusterIPs, where they are known.
     `userspace_on_node_address`: mode userspace is met at the node's own address, as with kube-proxy's --bind-address,
     not at that of the interface that a packet comes in by: one to a Pod may have none, and REDIRECT drops there.
+    `ipvs_strict_arp`: nobody on a wire is told that the node has the Services' addresses. `ipvs_exclude_cidrs`: virtual
+    servers there may be somebody else's, and are never deleted.
     `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it INVALID packets pass.
     """
 
@@ -87,6 +89,8 @@ class ProxyConfig:
     conntrack_tcp_liberal: bool = False
     userspace_on_node_address: bool = False
     ipvs_scheduler: Scheduler = Scheduler.RR
+    ipvs_strict_arp: bool = False
+    ipvs_exclude_cidrs: tuple[IPNetwork, ...] = ()
 
     @property
     def masquerade_mark(self) -> int:

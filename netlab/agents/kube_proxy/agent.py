@@ -132,7 +132,7 @@ class KubeProxy:
     async def work(self) -> None:
         """Follow the source for ever. MissingCapability: no rights here, or no tables; then nothing was changed."""
         self._proxier.prepare()
-        remove_other_modes(self.mode)
+        remove_other_modes(self.mode, spared=self._config.ipvs_exclude_cidrs)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(Node, field_selector=f"metadata.name={self._node}"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Networks, Routes, Situation
 from netlab.kernel.nft_script import require_nftables, run
 from netlab.kernel.nft_sets import remembered_clients
 from netlab.kernel.nft_table import delete_table
@@ -76,7 +76,8 @@ class NftablesMode(Mode):
             if not spelling.update(changed).nothing:
                 self._right.discard(family)
 
-    def remove(self, families: tuple[Family, ...]) -> bool:
+    def remove(self, families: tuple[Family, ...], *, spared: Networks = ()) -> bool:
+        del spared
         deleted = [delete_table(family, TABLE) for family in families]
         return any(deleted)
 
