@@ -52,7 +52,7 @@ IN_IPVS = {
         for client in ("pod/web-2", "node/node2")
     },
 }
-"""What mode ipvs does otherwise. The node has the ClusterIP itself, and refuses ports that the Service does not have; and a
+"""What mode ipvs does otherwise. The node has the ClusterIP itself, and refuses ports that the Service does not have. A
 virtual server has one list of endpoints: under the policy Local this node's, for its Pods and the node itself too."""
 KEEPS_ASKING = """
 import http.client, sys
