@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from netlab.errors import KernelError, MissingCapability
+from netlab.kernel import sysctls
 from netlab.kernel.netlink import HEADER, Request, RouteSocket, attribute, attributes, nested
 from netlab.model.ipvs import Load, RealServer, Scheduler, SeenServer, ServerKey, VirtualServer
 from netlab.model.rules import IPAddress, IPNetwork, Protocol
@@ -38,6 +39,7 @@ FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NUMBERS = {Protocol.TCP: 6, Protocol.UDP: 17, Protocol.SCTP: 132}
 PROTOCOLS = {number: protocol for protocol, number in NUMBERS.items()}
 U16, U32, BE16 = struct.Struct("=H"), struct.Struct("=I"), struct.Struct("!H")
+CONNTRACK = "net/ipv4/vs/conntrack"
 MISSING = MissingCapability(
     "this kernel has no IP virtual server (ip_vs)",
     "load it with `sudo modprobe ip_vs` (Debian: package linux-image-amd64, Ubuntu: linux-modules-extra), "
@@ -151,8 +153,12 @@ class IpvsSocket(RouteSocket):
 
 
 def require_ipvs() -> None:
-    """MissingCapability where this kernel has no IPVS. Nothing is changed."""
+    """MissingCapability where this kernel has no IPVS, or keeps it from us. Nothing is changed."""
     IpvsSocket().close()
+    if sysctls.read(CONNTRACK) is None:
+        raise MissingCapability(
+            "the settings net.ipv4.vs, which the kernel keeps from user namespaces", "run it as root"
+        )
 
 
 def body(change: Change) -> bytes:

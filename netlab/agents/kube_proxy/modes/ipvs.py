@@ -13,7 +13,7 @@ from netlab.agents.kube_proxy.modes.ipvs_departures import LOOK_EVERY_SECONDS, D
 from netlab.agents.kube_proxy.modes.ipvs_kernel import KernelIpvs
 from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Networks, Routes, Situation
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel import dummy, iptables, sysctls
+from netlab.kernel import dummy, iptables
 from netlab.kernel.ipsets import SetSocket, require_sets
 from netlab.kernel.ipvs import IpvsSocket, require_ipvs
 from netlab.model.ipvs import DEVICE, SetKind
@@ -24,7 +24,7 @@ from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.ipvs import Spelling, rules
 from netlab.proxy.ipvs.names import PREFIX
-from netlab.proxy.ipvs.settings import SYSCTLS, settings
+from netlab.proxy.ipvs.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,6 @@ class IpvsMode(ByIptables[Spelling]):
     def require(self, family: Family) -> None:
         iptables.require_tables(family)
         require_ipvs()
-        if sysctls.read(SYSCTLS[0].key) is None:
-            raise MissingCapability(
-                "the settings net.ipv4.vs, which the kernel keeps from user namespaces", "run it as root"
-            )
         require_sets(SetKind, family)
         if not dummy.is_there(DEVICE):
             dummy.require_dummy()
