@@ -114,6 +114,11 @@ class ProxyConfig:
         """Whether node ports listen on the node's primary addresses: in mode nftables unless anything is said."""
         return self.nodeport_primary or (self.mode is ProxyMode.NFTABLES and not self.nodeport_addresses)
 
+    @property
+    def wants_service_cidrs(self) -> bool:
+        """Whether rules depend on what the ServiceCIDR objects of the API say."""
+        return self.mode is ProxyMode.NFTABLES and not self.service_cidrs
+
     def with_service_cidrs(self, known: tuple[IPNetwork, ...]) -> ProxyConfig:
         """The same with these ranges of ClusterIPs, unless it has some of its own."""
         return self if self.service_cidrs or not known else replace(self, service_cidrs=known)
