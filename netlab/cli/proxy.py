@@ -46,6 +46,7 @@ def proxy(
     cleanup: Annotated[
         str, typer.Option("--cleanup", metavar="BOOL", help="Take kube-proxy's rules away, and exit.")
     ] = "false",
+    bind_address: flags.BindAddress = "0.0.0.0",
     proxy_mode: flags.Mode = ProxyMode.IPTABLES,
     cluster_cidr: flags.ClusterCidr = None,
     detect_local_mode: flags.LocalMode = "ClusterCIDR",
@@ -79,6 +80,7 @@ def proxy(
     """
     rules = RuleFlags(
         node=node,
+        bind_address=bind_address,
         mode=proxy_mode,
         cluster_cidr=cluster_cidr,
         local_mode=detect_local_mode,

@@ -13,7 +13,8 @@ from typer.core import TyperCommand
 from netlab.cli.mistakes import wrong
 from netlab.model.ipvs import Scheduler
 from netlab.model.modes import BY_PROCESS, ProxyMode
-from netlab.model.rules import IPNetwork
+from netlab.model.rules import IPAddress, IPNetwork
+from netlab.proxy.addresses import read_address
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class GoFlags(TyperCommand):
 Node = Annotated[
     str | None,
     typer.Option("--node", "--hostname-override", metavar="NAME", help="The Node whose rules these are."),
+]
+BindAddress = Annotated[
+    str, typer.Option("--bind-address", metavar="IP", help="The node's own address, if its Node says another.")
 ]
 Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, nftables, ipvs or userspace.")]
 ClusterCidr = Annotated[
@@ -79,6 +83,7 @@ class RuleFlags:
     """The flags that change rules, as they were written."""
 
     node: str | None
+    bind_address: str = "0.0.0.0"
     mode: str = ProxyMode.IPTABLES
     cluster_cidr: str | None = None
     local_mode: str = DetectLocalMode.CLUSTER_CIDR
@@ -96,9 +101,12 @@ class RuleFlags:
         """The flags as values. InvalidInput."""
         if not self.node:
             raise wrong("--node NAME is missing", "name the Node whose rules are wanted")
+        bind_address = _bind_address(self.bind_address)
         primary = self.nodeport_addresses == "primary"
         return ProxyConfig(
             node_name=self.node,
+            bind_address=bind_address,
+            userspace_on_node_address=bind_address is not None,
             mode=read_mode(self.mode),
             cluster_cidrs=() if self.cluster_cidr is None else _cluster_cidrs(self.cluster_cidr),
             detect_local_mode=self._detect_local_mode(),
@@ -142,6 +150,14 @@ def need_no_process(mode: ProxyMode, *, why: str) -> None:
             f"--proxy-mode={mode}: its rules lead to ports that a kube-proxy process chooses and answers on; {why}",
             "run netlab proxy and let it stay, or choose another mode",
         )
+
+
+def _bind_address(text: str) -> IPAddress | None:
+    """An unspecified address is none: the Node's object says which it is. InvalidInput."""
+    address = read_address(text)
+    if address is None:
+        raise wrong(f"--bind-address: {text!r} is no address", "for instance 192.168.50.11")
+    return None if address.is_unspecified else address
 
 
 def _scheduler(text: str) -> Scheduler:

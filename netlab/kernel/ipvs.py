@@ -39,6 +39,11 @@ FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NUMBERS = {Protocol.TCP: 6, Protocol.UDP: 17, Protocol.SCTP: 132}
 PROTOCOLS = {number: protocol for protocol, number in NUMBERS.items()}
 U16, U32, BE16 = struct.Struct("=H"), struct.Struct("=I"), struct.Struct("!H")
+LENGTHS = {4: 4, 6: 16}
+"""Bytes of an address."""
+NAMES = {version: struct.Struct(f"=HHH2xHHH2xHH{length}sHH2s2x") for version, length in LENGTHS.items()}
+REALS = {version: struct.Struct(f"=HH{length}sHH2s2xHHIHHIHHIHHI") for version, length in LENGTHS.items()}
+"""Of each attribute its length, its number and its value, up to the next multiple of four bytes."""
 CONNTRACK = "net/ipv4/vs/conntrack"
 MISSING = MissingCapability(
     "this kernel has no IP virtual server (ip_vs)",
@@ -138,7 +143,7 @@ class IpvsSocket(RouteSocket):
 
     def loads(self, server: VirtualServer) -> Iterator[tuple[RealServer, Load]]:
         """The real servers of a virtual server. KernelError."""
-        body = GENERIC_HEADER.pack(GET_DEST, VERSION) + nested(SERVICE, *_name(server.key))
+        body = GENERIC_HEADER.pack(GET_DEST, VERSION) + nested(SERVICE, _name(server.key))
         for message in self.dump(self._family, body):
             found = attributes(_content(message)[DEST])
             address = _address(found[DEST_ADDRESS], server.key.address.version)
@@ -165,19 +170,21 @@ def body(change: Change) -> bytes:
     """What follows the netlink header."""
     named, server = _name(change.server.key), change.server
     if change.command in (NEW_SERVICE, SET_SERVICE):
-        named = (*named, *_settings(server))
-    parts = [nested(SERVICE, *named)]
+        named = b"".join((named, *_settings(server)))
+    said = GENERIC_HEADER.pack(change.command, VERSION) + nested(SERVICE, named)
     if change.real is not None:
-        parts.append(nested(DEST, *_real(change.real, weight=change.weight)))
-    return GENERIC_HEADER.pack(change.command, VERSION) + b"".join(parts)
+        said += nested(DEST, _real(change.real, weight=change.weight))
+    return said
 
 
-def _name(key: ServerKey) -> Sequence[bytes]:
-    return (
-        attribute(AF, U16.pack(FAMILIES[key.address.version])),
-        attribute(PROTOCOL, U16.pack(NUMBERS[key.protocol])),
-        attribute(ADDRESS, key.address.packed),
-        attribute(PORT, BE16.pack(key.port)),
+def _name(key: ServerKey) -> bytes:
+    """Attributes of fixed sizes, packed together: a first sync names every virtual server for each real one."""
+    version = key.address.version
+    return NAMES[version].pack(
+        *(4 + 2, AF, FAMILIES[version]),
+        *(4 + 2, PROTOCOL, NUMBERS[key.protocol]),
+        *(4 + LENGTHS[version], ADDRESS, key.address.packed),
+        *(4 + 2, PORT, key.port.to_bytes(2)),
     )
 
 
@@ -194,14 +201,15 @@ def _settings(server: VirtualServer) -> Iterable[bytes]:
     )
 
 
-def _real(real: RealServer, *, weight: int) -> Iterable[bytes]:
-    return (
-        attribute(DEST_ADDRESS, real.address.packed),
-        attribute(DEST_PORT, BE16.pack(real.port)),
-        attribute(FORWARDING, U32.pack(MASQUERADING)),
-        attribute(WEIGHT, U32.pack(weight)),
-        attribute(UPPER, U32.pack(0)),
-        attribute(LOWER, U32.pack(0)),
+def _real(real: RealServer, *, weight: int) -> bytes:
+    version = real.address.version
+    return REALS[version].pack(
+        *(4 + LENGTHS[version], DEST_ADDRESS, real.address.packed),
+        *(4 + 2, DEST_PORT, real.port.to_bytes(2)),
+        *(4 + 4, FORWARDING, MASQUERADING),
+        *(4 + 4, WEIGHT, weight),
+        *(4 + 4, UPPER, 0),
+        *(4 + 4, LOWER, 0),
     )
 
 
