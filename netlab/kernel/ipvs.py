@@ -44,6 +44,7 @@ LENGTHS = {4: 4, 6: 16}
 NAMES = {version: struct.Struct(f"=HHH2xHHH2xHH{length}sHH2s2x") for version, length in LENGTHS.items()}
 REALS = {version: struct.Struct(f"=HH{length}sHH2s2xHHIHHIHHIHHI") for version, length in LENGTHS.items()}
 """Of each attribute its length, its number and its value, up to the next multiple of four bytes."""
+NO_ADDRESS = "a namespace that has never had an address takes no real server: run `ip link set lo up` in it"
 CONNTRACK = "net/ipv4/vs/conntrack"
 MISSING = MissingCapability(
     "this kernel has no IP virtual server (ip_vs)",
@@ -125,7 +126,9 @@ class IpvsSocket(RouteSocket):
                 raise MissingCapability(
                     f"this kernel has no IPVS scheduler {scheduler}", f"load it with `sudo modprobe ip_vs_{scheduler}`"
                 )
-            raise KernelError(f"ipvs command {change.command} for {change.server.key}", HERE, refusal.number)
+            never_had_one = change.command == NEW_DEST and refusal.number == errno.EINVAL
+            detail = NO_ADDRESS if never_had_one else ""
+            raise KernelError(f"ipvs command {change.command} for {change.server.key}", HERE, refusal.number, detail)
 
     def clear(self, spared: Sequence[IPNetwork] = ()) -> None:
         """Delete every virtual server but those in these networks. KernelError."""

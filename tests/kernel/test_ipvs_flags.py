@@ -8,11 +8,13 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
+from pathlib import Path
 
 import pytest
 from ipvs_node import IPVS, ipvs_node, said, scene, servers
+from netlab_command import NETLAB
 from proxy_kernel import KernelNode
-from proxy_objects import node
+from proxy_objects import CASES, node
 from proxy_stage import WORLD, Stage, stage
 from proxy_tables.case import HERE, INGRESS, NODE_PORT
 
@@ -107,6 +109,19 @@ def test_a_virtual_server_of_a_service_that_goes_stays_too_where_it_is_excluded(
     proxier.sync()
     assert servers() == {"-A -t 192.0.2.7:80 -s rr", "-a -t 192.0.2.7:80 -r 10.244.1.5:8080 -m -w 1"}
     assert not proxier.sync(full=True).changed
+
+
+def test_in_a_namespace_without_any_address_it_says_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "objects.yaml"
+    manifest = (CASES / "clusterip-3ep" / "manifest.yaml").read_text()
+    file.write_text(f"{(CASES / 'node1.yaml').read_text()}---\n{manifest}")
+    netlab = f"{NETLAB} proxy --node=node1 --proxy-mode=ipvs -f {file} --once"
+    bare = subprocess.run(["unshare", "-n", *netlab.split()], capture_output=True, text=True, check=False)
+    assert (bare.returncode, "ip link set lo up" in bare.stderr) == (1, True)
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-c", f"ip link set lo up && {netlab}"], check=True, capture_output=True
+    )
+    assert b"ipvs rules written" in done.stdout
 
 
 def test_what_is_excluded_outlives_a_change_of_the_mode_and_the_cleanup(node1: KernelNode) -> None:
