@@ -20,7 +20,7 @@ from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
 from netlab.proxy.iptables.names import endpoint_chain
 from netlab.proxy.nftables.names import TABLE, endpoint_name
-from netlab.proxy.nftables.values import WORDS
+from netlab.proxy.nftables.rule_text import WORDS
 from netlab.proxy.ports import PortKey, ServiceName
 from netlab.proxy.slices import Endpoint
 

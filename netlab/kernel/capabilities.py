@@ -16,7 +16,9 @@ from pathlib import Path
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import sysctls
 from netlab.kernel.iptables import require_tables
+from netlab.kernel.ipvs_capabilities import try_ipvs
 from netlab.kernel.modules import bridge_netfilter_is_loadable
+from netlab.kernel.nft_chains import require_nftables
 from netlab.model.machine import Check
 from netlab.model.rules import Backend, Family
 
@@ -41,7 +43,8 @@ def try_everything() -> Iterator[Check]:
     yield _ipv6()
     yield from (_tables(family) for family in Family)
     yield _packet_sockets()
-    yield _nft()
+    yield _nftables()
+    yield from try_ipvs()
     yield _open_files()
 
 
@@ -108,10 +111,16 @@ def _ipv6() -> Check:
     return Check(name="IPv6 (dual-stack labs)", ok=there, required=False, remedy=remedy)
 
 
-def _nft() -> Check:
-    found = _program("nft")
-    remedy = "" if found else "install the package nftables"
-    return Check(name="nft(8) (mode: nftables)", ok=found is not None, required=False, remedy=remedy)
+def _nftables() -> Check:
+    """Rules are written without nft(8); people look at them with it."""
+    name = "nftables (mode: nftables)"
+    try:
+        require_nftables()
+    except MissingCapability as error:
+        return Check(name=name, ok=False, required=False, detail=error.capability, remedy=error.remedy)
+    if _program("nft") is None:
+        return Check(name=name, ok=True, required=False, detail="nft(8), which shows rules, is in the package nftables")
+    return Check(name=name, ok=True, required=False)
 
 
 def _open_files() -> Check:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -21,14 +20,6 @@ from netlab.model.rules import Family
 
 _libc = ctypes.CDLL(None)
 LIBRARIES = {Family.IPV4: ("ip4tc", "iptc"), Family.IPV6: ("ip6tc", "ip6tc")}
-
-
-class EntryRefused(KernelError):
-    """libiptc did not take one of several rules: `position` counts from 0."""
-
-    def __init__(self, reason: KernelError, position: int) -> None:
-        super().__init__(reason.operation, reason.where, reason.number)
-        self.position = position
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +73,17 @@ def entry_layout(family: Family) -> EntryLayout:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A rule as libiptc gives it: its bytes, and the chain or verdict that a standard target means ("" for none).
-
-    The bytes of a jump hold no name (the kernel knows positions only), hence `target`; an extension's target is in the
-    bytes and `target` is its name too.
-    """
-
-    data: bytes
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What a built-in chain does at its end, and how many packets and bytes came there."""
-
-    verdict: str
-    packets: int
-    octets: int
-
-
 class _Library:
     """The functions of libip4tc or libip6tc, with their C prototypes (<libiptc/libiptc.h>)."""
 
     def __init__(self, family: Family) -> None:
         library, self.prefix = LIBRARIES[family]
         self.library = libiptc(library)
-        text, handle, number, data = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p
+        text, handle, number = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_uint
         self.init = self._function("init", handle, text)
         self.free = self._function("free", None, handle)
         self.commit = self._function("commit", ctypes.c_int, handle)
         self.is_chain = self._function("is_chain", ctypes.c_int, text, handle)
-        self.builtin = self._function("builtin", ctypes.c_int, text, handle)
         self.first_chain = self._function("first_chain", text, handle)
         self.next_chain = self._function("next_chain", text, handle)
         self.create_chain = self._function("create_chain", ctypes.c_int, text, handle)
@@ -123,11 +92,6 @@ class _Library:
         self.append = self._function("append_entry", ctypes.c_int, text, text, handle)
         self.insert = self._function("insert_entry", ctypes.c_int, text, text, number, handle)
         self.delete = self._function("delete_entry", ctypes.c_int, text, text, text, handle)
-        self.delete_at = self._function("delete_num_entry", ctypes.c_int, text, number, handle)
-        self.first_rule = self._function("first_rule", data, text, handle)
-        self.next_rule = self._function("next_rule", data, data, handle)
-        self.get_target = self._function("get_target", text, data, handle)
-        self.get_policy = self._function("get_policy", text, text, ctypes.c_char_p, handle)
         self.references = self._function("get_references", ctypes.c_int, ctypes.POINTER(ctypes.c_uint), text, handle)
 
     def _function(self, name: str, result: type | None, *arguments: type) -> ctypes._NamedFuncPointer:
@@ -155,7 +119,7 @@ class OpenTable:
         self._offset = entry_layout(family).next_offset
         self._handle = self._library.init(name.encode())
         if not self._handle:
-            raise _cannot_open(family, name, ctypes.get_errno())
+            raise cannot_open(family, name, ctypes.get_errno())
 
     def __enter__(self) -> OpenTable:
         return self
@@ -190,26 +154,8 @@ class OpenTable:
     def has_chain(self, chain: str) -> bool:
         return bool(self._library.is_chain(chain.encode(), self._handle))
 
-    def is_builtin(self, chain: str) -> bool:
-        return bool(self._library.builtin(chain.encode(), self._handle))
-
-    def policy(self, chain: str) -> Policy:
-        """The policy of a built-in chain."""
-        counters = ctypes.create_string_buffer(16)
-        verdict = self._library.get_policy(chain.encode(), counters, self._handle)
-        self._check(verdict is not None, f"read the policy of {chain}")
-        packets, octets = (int.from_bytes(counters.raw[at : at + 8], sys.byteorder) for at in (0, 8))
-        return Policy(verdict.decode(), packets, octets)
-
     def create_chain(self, chain: str) -> None:
-        self.create_chains((chain,))
-
-    def create_chains(self, chains: Iterable[str]) -> None:
-        """Many at once: the last of the alphabet first is quickest, for libiptc looks for a place from the front."""
-        create, handle = self._library.create_chain, self._handle
-        for chain in chains:
-            if not create(chain.encode(), handle):
-                raise self._error(f"create chain {chain}")
+        self._check(self._library.create_chain(chain.encode(), self._handle), f"create chain {chain}")
 
     def delete_chain(self, chain: str) -> None:
         """Delete an empty chain to which nothing jumps."""
@@ -226,11 +172,9 @@ class OpenTable:
         return count.value
 
     def append(self, chain: str, entries: Sequence[bytes]) -> None:
-        """Append rules, given as stamped bytes; chains that they jump to must be there, else EntryRefused."""
-        append, handle, name = self._library.append, self._handle, chain.encode()
-        for position, entry in enumerate(entries):
-            if not append(name, entry, handle):
-                raise EntryRefused(self._error(f"append rule {position + 1} to chain {chain}"), position)
+        """Append rules, given as stamped bytes; chains that they jump to must be there (ENOENT)."""
+        for entry in entries:
+            self._check(self._library.append(chain.encode(), entry, self._handle), f"append a rule to chain {chain}")
 
     def insert(self, chain: str, entry: bytes, position: int) -> None:
         """Insert a rule so that it is the chain's number `position`, counted from 0."""
@@ -241,21 +185,6 @@ class OpenTable:
         """Delete the first rule that equals `entry` in the bits of `mask`."""
         self._check(self._library.delete(chain.encode(), entry, mask, self._handle), f"delete a rule of chain {chain}")
 
-    def delete_at(self, chain: str, position: int) -> None:
-        """Delete the chain's rule number `position`, counted from 0."""
-        done = self._library.delete_at(chain.encode(), position, self._handle)
-        self._check(done, f"delete rule {position + 1} of chain {chain}")
-
-    def entries(self, chain: str) -> Iterator[Entry]:
-        """The chain's rules in order. Change nothing in the table while iterating."""
-        library, handle, offset = self._library, self._handle, self._offset
-        address = library.first_rule(chain.encode(), handle)
-        while address:
-            size = int.from_bytes(ctypes.string_at(address + offset, 2), sys.byteorder)
-            target = library.get_target(address, handle)
-            yield Entry(ctypes.string_at(address, size), target.decode() if target else "")
-            address = library.next_rule(address, handle)
-
     def _check(self, done: int, operation: str) -> None:
         if not done:
             raise self._error(operation)
@@ -264,7 +193,8 @@ class OpenTable:
         return KernelError(f"{operation} of table {self.name} ({self.family})", HERE, ctypes.get_errno())
 
 
-def _cannot_open(family: Family, name: str, number: int) -> KernelError | MissingCapability:
+def cannot_open(family: Family, name: str, number: int) -> KernelError | MissingCapability:
+    """Why a table cannot be opened, by the kernel's errno."""
     if number in (errno.ENOENT, errno.ENOPROTOOPT, errno.EINVAL):
         module = "iptable" if family is Family.IPV4 else "ip6table"
         return MissingCapability(

@@ -1,21 +1,23 @@
 """Legacy tables: what `iptables` does where the kernel has them, by one commit a table.
 
-Works through libiptc and python-iptables as iptables-legacy does, so that `iptables-legacy -L` and iptables-save show
-what was written. Every call opens the table anew, in the current network namespace.
+What is written is what iptables-legacy would write, so that `iptables-legacy -L` and iptables-save show it. Whole
+tables are put together here; changes of a few rules go by libiptc. Every call reads the table anew, in the current
+namespace.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel.iptables_answers import Applied, OutOfStep, RuleRefused
+from netlab.kernel.iptables_answers import HERE, Applied, OutOfStep, RuleRefused
 from netlab.kernel.iptables_blame import first_refused
-from netlab.kernel.iptables_handle import EntryRefused, OpenTable
+from netlab.kernel.iptables_handle import OpenTable
+from netlab.kernel.iptables_held import HeldChain, read_table, replace_table
 from netlab.kernel.iptables_lock import xtables_lock
-from netlab.kernel.iptables_shapes import is_same
+from netlab.kernel.iptables_shapes import is_same, standard_target
 from netlab.kernel.iptables_stamped import (
     Line,
     Stamped,
@@ -28,6 +30,7 @@ from netlab.kernel.iptables_stamper import Stamper, UnknownShape
 from netlab.model.rules import Family, Table, TablePatch
 from netlab.proxy.save_text import BUILT_IN
 
+Chains = dict[str, HeldChain]
 ATTEMPTS = 5
 """How often a table is read again because somebody else changed it in between."""
 PRESENT = {
@@ -40,7 +43,7 @@ REFUSALS = (errno.EINVAL, errno.ENOENT, errno.ELOOP, errno.EOPNOTSUPP)
 
 def require_table(family: Family, name: str) -> None:
     """Raise MissingCapability where that legacy table cannot be opened here, with the remedy."""
-    OpenTable(family, name).close()
+    read_table(family, name)
 
 
 def table_names(family: Family) -> frozenset[str]:
@@ -111,8 +114,7 @@ def _named(error: KernelError, table: Table | TablePatch, stamped: Stamped) -> K
     """The error itself, or which rule it is about where the kernel does not tell."""
     if isinstance(error, OutOfStep | RuleRefused) or error.number not in REFUSALS:
         return error
-    with OpenTable(table.family, table.name) as kernel:
-        chains = {*kernel.chains(), *(chain.name for chain in stamped.whole)}
+    chains = {*read_table(table.family, table.name).chains, *(chain.name for chain in stamped.whole)}
     line = first_refused(table.family, table.name, stamped.lines(), chains=chains)
     if line is None:
         return error
@@ -120,79 +122,72 @@ def _named(error: KernelError, table: Table | TablePatch, stamped: Stamped) -> K
 
 
 def _apply(table: Table, stamped: Stamped) -> Applied:
-    wanted = {chain.name for chain in table.chains}
-    with OpenTable(table.family, table.name) as kernel:
-        present = set(kernel.chains())
-        kernel.create_chains(sorted(wanted - present, reverse=True))
-        created = len(wanted - present)
-        written = 0
-        for chain in stamped.chains():
-            if chain.name not in present:
-                _fill(kernel, chain)
-            elif not _holds(kernel, chain, stamped.stamper):
-                kernel.flush(chain.name)
-                _fill(kernel, chain)
-            else:
-                continue
+    held = read_table(table.family, table.name)
+    chains, wanted = dict(held.chains), {chain.name for chain in table.chains}
+    missing, written = wanted.difference(chains), 0
+    for chain in stamped.chains():
+        if chain.name in missing or not _holds(chains[chain.name], chain, stamped.stamper):
+            chains[chain.name] = chain.stamped
             written += 1
-        hooked = _insert_hooks(kernel, stamped)
-        gone = [name for name in present - wanted if name.startswith(table.owned)] if table.owned else []
-        deleted, kept = _delete_chains(kernel, gone)
-        changed = bool(created or written or hooked or deleted)
-        if changed:
-            kernel.commit()
+    for name in missing.intersection(table.shared):
+        chains[name] = HeldChain()
+    hooked = _insert_hooks(chains, stamped)
+    gone = [name for name in held.chains.keys() - wanted if name.startswith(table.owned)] if table.owned else []
+    deleted, kept = _delete_chains(chains, gone)
+    changed = bool(missing or written or hooked or deleted)
+    if changed:
+        replace_table(held, chains)
     return Applied(changed, written, tuple(kept))
 
 
-def _fill(kernel: OpenTable, chain: StampedChain) -> None:
-    try:
-        kernel.append(chain.name, chain.entries)
-    except EntryRefused as error:
-        rule = chain.rules[error.position]
-        raise RuleRefused(table=kernel.name, chain=chain.name, rule=rule, number=error.number) from error
-
-
-def _holds(kernel: OpenTable, chain: StampedChain, ours: Stamper) -> bool:
+def _holds(held: HeldChain, chain: StampedChain, ours: Stamper) -> bool:
     """Whether the kernel's chain has exactly these rules."""
-    count = 0
-    for count, entry in enumerate(kernel.entries(chain.name), 1):
-        if count > len(chain.rules):
-            return False
-        rule = chain.rules[count - 1]
-        if not is_same(entry, rule, chain.entries[count - 1], ours.shape(rule)):
-            return False
-    return count == len(chain.rules)
+    wanted = chain.stamped
+    return [*held.leads_to] == wanted.leads_to and all(
+        is_same(data, stamped, ours.shape(rule))
+        for data, stamped, rule in zip(held.rules, wanted.rules, chain.rules, strict=True)
+    )
 
 
-def _insert_hooks(kernel: OpenTable, stamped: Stamped) -> int:
+def _insert_hooks(chains: Chains, stamped: Stamped) -> int:
+    """Each that is missing, at the top of its chain; how many."""
     inserted = 0
     for hook in stamped.hooks:
-        if _position(kernel, hook, stamped.stamper) is None:
-            kernel.insert(hook.chain, hook.entry, 0)
+        chain = _chain(chains, hook)
+        if _position(chain, hook, stamped.stamper) is None:
+            chains[hook.chain] = chain.with_rule(hook.entry, standard_target(hook.rule.target))
             inserted += 1
     return inserted
 
 
-def _position(kernel: OpenTable, line: Line, ours: Stamper) -> int | None:
-    shape = ours.shape(line.rule)
-    for position, found in enumerate(kernel.entries(line.chain)):
-        if is_same(found, line.rule, line.entry, shape):
+def _chain(chains: Chains, hook: Line) -> HeldChain:
+    if hook.chain not in chains:
+        raise KernelError(f"insert a rule into chain {hook.chain}", HERE, errno.ENOENT)
+    return chains[hook.chain]
+
+
+def _position(chain: HeldChain, line: Line, ours: Stamper) -> int | None:
+    shape, leads_to = ours.shape(line.rule), standard_target(line.rule.target)
+    for position, (data, leads) in enumerate(zip(chain.rules, chain.leads_to, strict=True)):
+        if leads == leads_to and is_same(data, line.entry, shape):
             return position
     return None
 
 
-def _delete_chains(kernel: OpenTable, names: Iterable[str]) -> tuple[int, list[str]]:
-    """Empty all of them, then delete those to which nothing jumps: how many changes, and which had to stay."""
-    changes, kept, names = 0, [], sorted(names)
+def _delete_chains(chains: Chains, names: Collection[str]) -> tuple[int, list[str]]:
+    """Empty all of them, then delete those to which nothing leads: how many changes, and which had to stay."""
+    if not names:
+        return 0, []
+    changes, kept = 0, []
     for name in names:
-        if next(kernel.entries(name), None) is not None:
-            kernel.flush(name)
-            changes += 1
-    for name in names:
-        if kernel.references(name):
+        changes += bool(chains[name].rules)
+        chains[name] = HeldChain()
+    used = {leads_to for chain in chains.values() for leads_to in chain.leads_to}
+    for name in sorted(names):
+        if name in used:
             kept.append(name)
         else:
-            kernel.delete_chain(name)
+            del chains[name]
             changes += 1
     return changes, kept
 
@@ -206,10 +201,10 @@ def _patch(patch: TablePatch, stamped: Stamped) -> Applied:
                 kernel.create_chain(chain.name)
         try:
             for chain in stamped.chains():
-                _fill(kernel, chain)
+                kernel.append(chain.name, chain.stamped.rules)
             for edit in stamped.edits:
                 _edit(kernel, edit)
-            _, kept = _delete_chains(kernel, patch.removed)
+            kept = _delete_emptied(kernel, patch.removed)
         except KernelError as error:
             raise OutOfStep(patch, error) from error
         kernel.commit()
@@ -219,24 +214,32 @@ def _patch(patch: TablePatch, stamped: Stamped) -> Applied:
 def _edit(kernel: OpenTable, edit: StampedEdit) -> None:
     for entry, mask in edit.removed:
         kernel.delete(edit.chain, entry, mask)
-    for position, entry in enumerate(edit.added.entries):
+    for position, entry in enumerate(edit.added.stamped.rules):
         kernel.insert(edit.chain, entry, position)
 
 
+def _delete_emptied(kernel: OpenTable, names: Iterable[str]) -> list[str]:
+    """Empty all of them, then delete those to which nothing jumps; which had to stay."""
+    names, kept = sorted(names), []
+    for name in names:
+        kernel.flush(name)
+    for name in names:
+        if kernel.references(name):
+            kept.append(name)
+        else:
+            kernel.delete_chain(name)
+    return kept
+
+
 def _remove(table: Table, stamped: Stamped) -> Applied:
-    names, hooks = {chain.name for chain in table.chains}, stamped.hooks
-    with OpenTable(table.family, table.name) as kernel:
-        changes = 0
-        for hook in hooks:
-            while (position := _position(kernel, hook, stamped.stamper)) is not None:
-                kernel.delete_at(hook.chain, position)
-                changes += 1
-        ours = [
-            name
-            for name in kernel.chains()
-            if name in names or (table.owned and name.startswith(table.owned) and not kernel.is_builtin(name))
-        ]
-        deleted, kept = _delete_chains(kernel, ours)
-        if changes + deleted:
-            kernel.commit()
+    held = read_table(table.family, table.name)
+    chains, names, changes = dict(held.chains), {chain.name for chain in table.chains}, 0
+    for hook in stamped.hooks:
+        while (position := _position(_chain(chains, hook), hook, stamped.stamper)) is not None:
+            chains[hook.chain] = chains[hook.chain].without_rule(position)
+            changes += 1
+    ours = [name for name in chains if name in names or (table.owned and name.startswith(table.owned))]
+    deleted, kept = _delete_chains(chains, [name for name in ours if name not in held.policies])
+    if changes + deleted:
+        replace_table(held, chains)
     return Applied(changed=bool(changes + deleted), kept=tuple(kept))

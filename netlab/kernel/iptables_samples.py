@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from netlab.errors import KernelError
 from netlab.kernel.iptables_compile import Build, compile_rules
 from netlab.kernel.iptables_handle import EntryLayout, entry_layout
-from netlab.kernel.iptables_shapes import CHAIN_LIMIT, NUMBER, PORT, PORTS, RECENT_LIMIT, Shape
+from netlab.kernel.iptables_shapes import CHAIN_LIMIT, NUMBER, PORT, PORTS, RECENT_LIMIT, Shape, standard_target
 from netlab.model.rules import (
     COMMENT_LIMIT,
     PROBABILITY_UNIT,
@@ -162,13 +162,14 @@ def _shape(both: _Comparison, family: Family) -> Shape:
     holes += [(at, address) for at in _nat_addresses(both)]
     holes += [(at, PORT.size) for at in _nat_ports(both)]
     rest = both.rest()
-    standard = rule.target is None or isinstance(rule.target, Jump | Verdict)
+    leads_to = standard_target(rule.target)
     return Shape(
         form=_form(both, rest, holes),
         size=len(rest),
         mask=both.mask,
-        told_by=_told_by(rest, both.mask, layout, standard=standard),
+        told_by=_told_by(rest, both.mask, layout, standard=leads_to is not None),
         masks=_netmasks(BITS[family]),
+        leads_to=leads_to,
         names_set=rule.address_set is not None,
     )
 

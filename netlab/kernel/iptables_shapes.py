@@ -7,18 +7,14 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from netlab.kernel.iptables_handle import Entry
 from netlab.model.rules import (
     COMMENT_LIMIT,
     PROBABILITY_UNIT,
     Dnat,
     IPNetwork,
     Jump,
-    Masquerade,
     Redirect,
-    Reject,
     Rule,
-    SetMark,
     Target,
     Verdict,
 )
@@ -26,7 +22,6 @@ from netlab.model.rules import (
 PORTS = struct.Struct("=HH")
 PORT = struct.Struct("!H")
 NUMBER = struct.Struct("=I")
-TARGET_NAMES = {Dnat: "DNAT", Redirect: "REDIRECT", Masquerade: "MASQUERADE", SetMark: "MARK", Reject: "REJECT"}
 CHAIN_LIMIT = 28
 """XT_EXTENSION_MAXNAMELEN less the closing zero."""
 RECENT_LIMIT = 199
@@ -65,6 +60,8 @@ class Shape:
     """The bits by which `is_same` compares."""
     masks: tuple[bytes, ...]
     """The netmask of each prefix length."""
+    leads_to: str | None
+    """Where the target leads, as in HeldChain; that of a jump is the rule's."""
     names_set: bool
     """Whether the bytes hold the number that an address set has in the network namespace where they were compiled."""
 
@@ -123,24 +120,18 @@ def _fitting(text: str, limit: int) -> bytes:
     return data.ljust(limit + 1, b"\0")
 
 
-def is_same(entry: Entry, rule: Rule, stamped: bytes, shape: Shape) -> bool:
-    """Whether the kernel's rule is `rule`, counters aside; `stamped` are the rule's bytes and `shape` its shape.
-
-    The bytes of a jump hold the position of its chain, not the name, hence `Entry.target`.
-    """
-    if len(entry.data) != len(stamped) or entry.target != target_name(rule.target):
+def is_same(held: bytes, stamped: bytes, shape: Shape) -> bool:
+    """Whether the kernel's rule is the one whose bytes and shape these are; not where its standard target leads."""
+    if len(held) != len(stamped):
         return False
-    difference = int.from_bytes(entry.data, "big") ^ int.from_bytes(stamped, "big")
+    difference = int.from_bytes(held, "big") ^ int.from_bytes(stamped, "big")
     return not difference & shape.told_by
 
 
-def target_name(target: Target | None) -> str:
-    """The name that libiptc gives a rule's target: a chain, a verdict, an extension, or "" for none."""
-    match target:
-        case None:
-            return ""
-        case Jump(chain):
-            return chain
-        case Verdict():
-            return target.value
-    return TARGET_NAMES[type(target)]
+def standard_target(target: Target | None) -> str | None:
+    """Where a standard target leads: a chain, a verdict, or "" for on; None for the targets of extensions."""
+    if type(target) is Jump:
+        return target.chain
+    if target is None:
+        return ""
+    return target.value if type(target) is Verdict else None

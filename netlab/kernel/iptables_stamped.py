@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import RuleRefused
+from netlab.kernel.iptables_held import HeldChain
 from netlab.kernel.iptables_stamper import Stamper, stamper
 from netlab.model.rules import Chain, Family, Hook, Rule, TablePatch
 
@@ -27,14 +28,14 @@ class Line:
 
 
 class StampedChain(NamedTuple):
-    """A chain of ours, whole."""
+    """A chain of ours, whole: as values and as bytes."""
 
     name: str
     rules: tuple[Rule, ...]
-    entries: list[bytes]
+    stamped: HeldChain
 
     def lines(self) -> list[Line]:
-        return [Line(self.name, rule, entry) for rule, entry in zip(self.rules, self.entries, strict=True)]
+        return [Line(self.name, rule, entry) for rule, entry in zip(self.rules, self.stamped.rules, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,8 @@ def stamp_patch(patch: TablePatch) -> Stamped:
 
 
 def _stamped_chain(ours: Stamper, table: str, chain: Chain) -> StampedChain:
-    stamp = ours.stamp
     try:
-        return StampedChain(chain.name, chain.rules, [stamp(rule) for rule in chain.rules])
+        return StampedChain(chain.name, chain.rules, ours.stamp(chain.rules))
     except UNFIT:
         for rule in chain.rules:
             _check(ours, table, chain.name, rule)
@@ -110,7 +110,7 @@ def _stamped_chain(ours: Stamper, table: str, chain: Chain) -> StampedChain:
 
 def _check(ours: Stamper, table: str, chain: str, rule: Rule) -> None:
     try:
-        ours.stamp(rule)
+        ours.stamp((rule,))
     except UNFIT as error:
         raise RuleRefused(table=table, chain=chain, rule=rule, number=errno.EINVAL, detail=str(error)) from error
 

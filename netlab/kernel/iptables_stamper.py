@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from functools import cache
 
+from netlab.kernel.iptables_held import HeldChain
 from netlab.kernel.iptables_samples import compile_shapes
 from netlab.kernel.iptables_shapes import Shape, shape_of
-from netlab.model.rules import Family, Rule
+from netlab.model.rules import Family, Jump, Rule
 
 
 class UnknownShape(LookupError):
@@ -26,12 +27,16 @@ class Stamper:
         self.family = family
         self._shapes: dict[Hashable, Shape] = {}
 
-    def stamp(self, rule: Rule) -> bytes:
-        """The rule as `OpenTable.append` takes it; UnknownShape where its shape is to be learned first."""
-        try:
-            return self._shapes[shape_of(rule)].stamp(rule)
-        except KeyError:
-            raise UnknownShape(str(rule)) from None
+    def stamp(self, rules: Iterable[Rule]) -> HeldChain:
+        """The rules as bytes; UnknownShape where the shape of one is to be learned first."""
+        shapes, stamped, leads_to = self._shapes, [], []
+        for rule in rules:
+            shape = shapes.get(shape_of(rule))
+            if shape is None:
+                raise UnknownShape(str(rule))
+            stamped.append(shape.stamp(rule))
+            leads_to.append(rule.target.chain if isinstance(rule.target, Jump) else shape.leads_to)
+        return HeldChain(stamped, leads_to)
 
     def shape(self, rule: Rule) -> Shape:
         """The shape of the rule; UnknownShape where it is to be learned first."""

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from netlab.errors import KernelError
+from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE
 from netlab.kernel.netlink import HEADER, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, attributes
 from netlab.model.rules import Family
@@ -25,6 +25,18 @@ NETFILTER_HEADER = struct.Struct(">BBH")
 FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 PATIENCE_SECONDS = 5.0
 RECEIVE_BYTES = 1 << 18
+
+
+def require_nftables() -> None:
+    """MissingCapability where this kernel has no nftables, or this process no rights."""
+    try:
+        generation()
+    except KernelError as error:
+        if error.number in (errno.EPERM, errno.EACCES):
+            raise MissingCapability(
+                "CAP_NET_ADMIN in this network namespace", "run as root, or as the namespace's owner"
+            ) from error
+        raise MissingCapability("this kernel has no nftables", "use a kernel with CONFIG_NF_TABLES") from error
 
 
 def generation() -> int:

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 
 from netlab.errors import KernelError
-from netlab.kernel.netlink import HEADER, NLM_F_REQUEST, RECEIVE_BYTES, SOL_NETLINK, attributes
+from netlab.kernel.netlink import RECEIVE_BYTES, SOL_NETLINK
+from netlab.kernel.nft_socket import NftSocket
 
 HERE = "this network namespace"
 NETLINK_NETFILTER, NETLINK_ADD_MEMBERSHIP = 12, 1
 GROUP_NFTABLES = 7
-NFTABLES = 10
-GET_GENERATION = NFTABLES << 8 | 16
-GENERATION_ID = 1
-NETFILTER_HEADER = struct.Struct(">BBH")
-PATIENCE_SECONDS = 5.0
 
 
 class NftChanges:
@@ -32,10 +27,9 @@ class NftChanges:
             self._heard = socket.socket(socket.AF_NETLINK, kind | socket.SOCK_NONBLOCK, NETLINK_NETFILTER)
             self._heard.bind((0, 0))  # without a number of its own it would count as the kernel and hear nothing
             self._heard.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, GROUP_NFTABLES)
-            self._asking = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
         except OSError as error:
             raise KernelError("listen for changes of nftables", HERE, error.errno or 0) from error
-        self._asking.settimeout(PATIENCE_SECONDS)
+        self._asking = NftSocket()
 
     def fileno(self) -> int:
         """For select(2) and the like."""
@@ -56,14 +50,7 @@ class NftChanges:
 
     def generation(self) -> int:
         """The number of the ruleset as it is now. KernelError."""
-        body = NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0)
-        self._asking.send(HEADER.pack(HEADER.size + len(body), GET_GENERATION, NLM_F_REQUEST, 1, 0) + body)
-        answer = self._asking.recv(RECEIVE_BYTES)
-        found = attributes(answer[HEADER.size + NETFILTER_HEADER.size :]).get(GENERATION_ID)
-        if found is None:
-            number = -struct.unpack_from("=i", answer, HEADER.size)[0]
-            raise KernelError("ask for the generation of nftables", HERE, number)
-        return int.from_bytes(found, "big")
+        return self._asking.generation()
 
     def close(self) -> None:
         """Stop listening."""

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from netlab.errors import KernelError
 from netlab.kernel.netlink import NLM_F_DUMP, attribute, attributes, each_attribute
 from netlab.kernel.nft_chains import FAMILIES, ask
+from netlab.model.nft_tables import Client
 from netlab.model.rules import Family
 
 GET_ELEMENTS = 10 << 8 | 13
@@ -16,20 +17,18 @@ ELEMENT_KEY, ELEMENT_EXPIRATION, DATA_VALUE = 1, 5, 1
 MILLISECONDS = struct.Struct(">Q")
 
 
-def remembered_clients(family: Family, table: str, name: str) -> tuple[str, ...]:
-    """The addresses in the set and how long each stays, as nft spells elements; none where there is no such set."""
+def remembered_clients(family: Family, table: str, name: str) -> tuple[Client, ...]:
+    """The addresses in the set and how long each stays; none where there is no such set."""
     wanted = attribute(LIST_TABLE, table.encode() + b"\0") + attribute(LIST_SET, name.encode() + b"\0")
     try:
         answers = list(ask(GET_ELEMENTS, NLM_F_DUMP, family=FAMILIES[family], body=wanted))
     except KernelError:
         return ()
     elements = [each for answer in answers for _, each in each_attribute(answer.get(LIST_ELEMENTS, b""))]
-    return tuple(filter(None, map(_spelled, map(attributes, elements))))
+    return tuple(map(_client, filter(lambda each: ELEMENT_EXPIRATION in each, map(attributes, elements))))
 
 
-def _spelled(element: dict[int, bytes]) -> str:
-    if ELEMENT_EXPIRATION not in element:
-        return ""
+def _client(element: dict[int, bytes]) -> Client:
     address = ip_address(attributes(element[ELEMENT_KEY])[DATA_VALUE])
     (milliseconds,) = MILLISECONDS.unpack(element[ELEMENT_EXPIRATION])
-    return f"{address} expires {milliseconds}ms"
+    return Client(address, milliseconds)

@@ -36,7 +36,7 @@ class TableMarks:
         info = ctypes.create_string_buffer(table.encode(), ALL_BYTES)
         size = ctypes.c_uint(ALL_BYTES)
         level = FAMILIES[family][1]
-        if _getsockopt()(sender.fileno(), level, GET_INFO, info, ctypes.byref(size)):
+        if getsockopt()(sender.fileno(), level, GET_INFO, info, ctypes.byref(size)):
             return None
         return info.raw[NAME_BYTES:]
 
@@ -56,9 +56,9 @@ class TableMarks:
 
 
 @cache
-def _getsockopt() -> ctypes._NamedFuncPointer:
+def getsockopt() -> ctypes._NamedFuncPointer:
     """getsockopt(2) itself: Python's passes no name of a table in."""
-    function = ctypes.CDLL(None).getsockopt
-    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint)]
+    function = ctypes.CDLL(None, use_errno=True).getsockopt
+    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint)]
     function.restype = ctypes.c_int
     return function

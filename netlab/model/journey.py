@@ -96,7 +96,7 @@ class Way(StrEnum):
 
 
 class PacketSeen(BaseModel):
-    """A packet as it was at one place; ports are None where its protocol has none.
+    """A packet as it was at one place; ports are None where its protocol has none, foretold also where chance picks.
 
     `flags` are TCP's, in tcpdump's letters (`S`, `S.`, `R`), or what an ICMP error says (`port unreachable`). `mark` is
     the kernel's mark of it, which leaves the machine with no packet.
@@ -154,7 +154,8 @@ class Journey(Report):
     """One flow, seen in the kernel (`hops`) and foretold from the lab's state (`prediction`).
 
     `agrees` is None where there is only one of the two; `first_difference` says where they part. `meaning` is the end
-    of it in a sentence, and what to do about it.
+    of it in a sentence, and what to do about it. `endpoints` (ADDRESS:PORT) are all that the flow might have been sent
+    to: the prediction is of the one that it was.
     """
 
     kind: Literal["Journey"] = "Journey"
@@ -167,3 +168,4 @@ class Journey(Report):
     meaning: str | None = None
     hops: tuple[Hop, ...] = ()
     prediction: tuple[Hop, ...] = ()
+    endpoints: tuple[str, ...] = ()

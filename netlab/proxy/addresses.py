@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from socket import AF_INET, inet_pton
 
 from netlab.model.rules import Family, IPAddress, IPNetwork
@@ -57,9 +57,35 @@ def special(address: IPAddress) -> str:
     return "is a multicast address" if address.is_multicast else ""
 
 
+class _Host4(IPv4Network):
+    """A network of one address, whose constructor has nothing to read or check: a node needs tens of thousands."""
+
+    def __init__(self, address: IPv4Address) -> None:
+        self.network_address = address
+        self.netmask = _ALL_BITS_4
+        self._prefixlen = 32
+
+    def __reduce__(self) -> tuple[type[IPv4Network], tuple[str]]:
+        return IPv4Network, (str(self),)
+
+
+class _Host6(IPv6Network):
+    def __init__(self, address: IPv6Address) -> None:
+        self.network_address = address
+        self.netmask = _ALL_BITS_6
+        self._prefixlen = 128
+
+    def __reduce__(self) -> tuple[type[IPv6Network], tuple[str]]:
+        return IPv6Network, (str(self),)
+
+
+_ALL_BITS_4 = IPv4Address("255.255.255.255")
+_ALL_BITS_6 = IPv6Address("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
+
+
 def host_network(address: IPAddress) -> IPNetwork:
     """The network of this one address: /32, or /128."""
-    return IPv4Network((int(address), 32)) if address.version == 4 else IPv6Network((int(address), 128))
+    return _Host4(address) if isinstance(address, IPv4Address) else _Host6(address)
 
 
 def with_port(address: IPAddress, port: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -129,7 +129,7 @@ class ServiceReader:
 
     def _shared(self, family: Family) -> _Shared:
         spec, ingress = self.service.spec, self.service.status.load_balancer.ingress
-        balanced = [i.ip for i in ingress if i.ip and i.ip_mode in {None, "VIP"}] if ingress else ()
+        balanced = [i.ip for i in ingress if i.ip and i.ip_mode in {None, "VIP"}] if ingress else []
         return _Shared(
             external_ips=self._of_family(spec.external_ips, path="spec.externalIPs", family=family),
             load_balancer_ips=self._load_balancer_ips(balanced, family=family),
@@ -151,13 +151,15 @@ class ServiceReader:
             else:
                 self._complain(f"{path}[{index}]", f"{text[:80]!r} {reason}")
 
-    def _of_family(self, texts: Iterable[str], *, path: str, family: Family) -> tuple[IPAddress, ...]:
+    def _of_family(self, texts: Sequence[str], *, path: str, family: Family) -> tuple[IPAddress, ...]:
         if not texts:
             return ()
         return tuple(address for address in self._addresses(texts, path=path) if family_of(address) is family)
 
-    def _load_balancer_ips(self, texts: Iterable[str], *, family: Family) -> tuple[IPAddress, ...]:
+    def _load_balancer_ips(self, texts: Sequence[str], *, family: Family) -> tuple[IPAddress, ...]:
         """Also link-local ones: Kubernetes refuses them as external addresses, not here."""
+        if not texts:
+            return ()
         path = "status.loadBalancer.ingress"
         return tuple(
             address for address in self._addresses(texts, path=path, link_local=True) if family_of(address) is family

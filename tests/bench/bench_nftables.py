@@ -5,7 +5,8 @@
 Services of two endpoints each. Milliseconds: `firstSync` from objects in memory to rules in the kernel, `oneEndpoint`
 from one EndpointSlice to rules in the kernel (medians of five and of twenty). Beside them, once, what `nft -f` takes
 for kube-proxy's own layout of the same Services, with an anonymous map for each (`kubeProxysLayout`), and, medians of
-twenty, for one element of a set among them (`oneElement`).
+twenty, for one element of a set among them (`oneElement`); and what the kernel alone takes for the rules of one Service
+anew, sent as bytes that were ready (`kernelAlone`).
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from ipaddress import IPv4Address
 
 from bench_iptables import NODE, endpoints, in_a_child, service
 
 from netlab.agents.kube_proxy.core import Proxier
+from netlab.kernel.nft_messages import Messages
+from netlab.kernel.nft_socket import NftSocket
 from netlab.model.modes import ProxyMode
+from netlab.model.nft_rules import Dnat, OfProtocol, OneIn, Rule
+from netlab.model.nft_tables import AddRule, FlushChain
 from netlab.model.objects import KubernetesObject
-from netlab.model.rules import Family
+from netlab.model.rules import Family, Protocol
 from netlab.proxy.collector import collector_resting
 from netlab.proxy.config import ProxyConfig
+from netlab.proxy.nftables.names import TABLE, port_name
+from netlab.proxy.ports import PortKey, ServiceName
 
 SIZES = (1000, 5000, 10000)
 ROUNDS, CHANGES = 5, 20
@@ -70,6 +78,20 @@ def one_element() -> float:
     return (nft(f"add {words}\n") + nft(f"delete {words}\n")) / 2
 
 
+def kernel_alone(by: NftSocket, number: int) -> float:
+    """The rules of one Service, deleted and made again."""
+    chain = f"service-{port_name(PortKey(ServiceName('default', f'svc-{number}'), '', Protocol.TCP, Family.IPV4))}"
+    first, second = (Dnat(IPv4Address(each.addresses[0]), 8080) for each in endpoints(number, shift=2).endpoints or ())
+    tcp = OfProtocol(Protocol.TCP)
+    changes = (FlushChain(chain), AddRule(chain, Rule((OneIn(2), tcp, first))), AddRule(chain, Rule((tcp, second))))
+    made = Messages(Family.IPV4, TABLE)
+    packed = [made.of(each, number=at) for at, each in enumerate(changes, start=1)]
+    refused: list[object] = []
+    took = milliseconds(lambda: refused.append(by.commit(packed)))
+    assert refused == [None]
+    return took
+
+
 def kube_proxys_layout(count: int) -> str:
     """The Services as kube-proxy lays them out, for nft -f."""
     chains, elements, addresses = [], [], []
@@ -101,6 +123,8 @@ def measure(count: int) -> dict[str, object]:
     with closing(fed(objects)) as proxier:
         proxier.sync()
         changes = [one_endpoint(proxier, n * count // CHANGES) for n in range(CHANGES)]
+    with closing(NftSocket()) as by:
+        alone = [kernel_alone(by, n * count // CHANGES) for n in range(CHANGES)]
     element = statistics.median(one_element() for _ in range(CHANGES))
     subprocess.run(["nft", "delete", "table", "ip", "kube-proxy"], check=True)
     theirs = nft(kube_proxys_layout(count))
@@ -110,7 +134,8 @@ def measure(count: int) -> dict[str, object]:
         "firstSync": round(first, 1),
         "kubeProxysLayout": round(theirs, 1),
         "timesFaster": round(theirs / first, 1),
-        "oneEndpoint": round(one, 1),
+        "oneEndpoint": round(one, 2),
+        "kernelAlone": round(statistics.median(alone), 2),
         "oneElement": round(element, 1),
         "ratio": round(one / element, 2),
         "peakMegabytes": round(peak, 1),

@@ -6,14 +6,13 @@ was brought into a namespace the kernel takes away with that alone.
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from netlab.errors import KernelError, MissingCapability
+from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import HERE
+from netlab.kernel.programs import program
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch, bpf_text
 from netlab.model.rules import Family
@@ -24,7 +23,6 @@ CHAINS = ("PREROUTING", "OUTPUT")
 COMMENT = "netlab trace"
 PROGRAMS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
 NAMES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
-SYSTEM_PATH = "/usr/sbin:/sbin"
 PATIENCE_SECONDS = 20.0
 
 
@@ -110,13 +108,9 @@ def _restore(family: Family, lines: Sequence[str]) -> None:
 
 
 def run(argv: Sequence[str], *, text: str | None = None) -> str:
-    """What a program of iptables prints. MissingCapability: not installed. KernelError: it failed."""
-    program = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
-    if program is None:
-        raise MissingCapability(f"{argv[0]} is not installed", "install the package iptables")
-    done = subprocess.run(
-        [program, *argv[1:]], input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-    )
+    """What a program of iptables or nft prints. MissingCapability: not installed. KernelError: it failed."""
+    command = [program(argv[0]), *argv[1:]]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     if done.returncode:
         raise KernelError(" ".join(argv), HERE, 0, done.stderr.strip())
     return done.stdout

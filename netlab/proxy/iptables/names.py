@@ -64,9 +64,9 @@ def _hash(text: str) -> str:
     bits = int.from_bytes(sha256(text.encode()).digest()[:10], "big")
     two = _TWO_CHARACTERS
     return (
-        two[bits >> 70] + two[bits >> 60 & 1023] + two[bits >> 50 & 1023] + two[bits >> 40 & 1023]
-        + two[bits >> 30 & 1023] + two[bits >> 20 & 1023] + two[bits >> 10 & 1023] + two[bits & 1023]
-    )  # fmt: skip
+        f"{two[bits >> 70]}{two[bits >> 60 & 1023]}{two[bits >> 50 & 1023]}{two[bits >> 40 & 1023]}"
+        f"{two[bits >> 30 & 1023]}{two[bits >> 20 & 1023]}{two[bits >> 10 & 1023]}{two[bits & 1023]}"
+    )
 
 
 _BASE32 = ascii_uppercase + "234567"

@@ -16,11 +16,28 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, collapse_addresses
 from typing import NamedTuple, cast
 
-from netlab.model.rules import Family, IPAddress
+from netlab.model.nft_rules import (
+    AddressIn,
+    AddressInAny,
+    Dnat,
+    Drop,
+    Field,
+    Goto,
+    IncomingInterface,
+    InSet,
+    LocalAddress,
+    OfProtocol,
+    OneIn,
+    RememberSource,
+    Rule,
+    SetMark,
+    Side,
+)
+from netlab.model.nft_tables import Chain, Element, Key, KeyType, Set
+from netlab.model.rules import IPAddress, Protocol
 from netlab.proxy.config import FromNetwork, LocalTraffic
 from netlab.proxy.decide import Fate, Route
 from netlab.proxy.nftables import names
-from netlab.proxy.nftables.values import WORDS, Chain, Element, Set, Words
 from netlab.proxy.slices import Endpoint
 
 
@@ -33,6 +50,9 @@ class ServiceRules(NamedTuple):
 
 
 NOTHING = ServiceRules()
+OF_PROTOCOL = {protocol: OfProtocol(protocol) for protocol in Protocol}
+AFFINITY_SIZE = 65535
+"""Clients that the memory of one endpoint holds."""
 
 
 def spell_service(route: Route, *, mark: int) -> ServiceRules:
@@ -41,16 +61,11 @@ def spell_service(route: Route, *, mark: int) -> ServiceRules:
     return ServiceRules(tuple(speller.chains()), tuple(speller.sets()), tuple(speller.elements()))
 
 
-def local_match(local: LocalTraffic, *, family: Family) -> str:
-    """What matches packets of the cluster's own Pods; `%s` stands for nothing, or for `!= `."""
+def local_match(local: LocalTraffic) -> AddressIn | IncomingInterface:
+    """What matches packets of the cluster's own Pods."""
     if isinstance(local, FromNetwork):
-        return f"{WORDS[family].ip} saddr %s{local.network}"
-    return f'iifname %s"{local.name}{"*" if local.prefix else ""}"'
-
-
-def set_mark(mark: int) -> str:
-    """Ask for masquerading."""
-    return f"meta mark set meta mark | {mark:#010x}"
+        return AddressIn(Side.SOURCE, local.network)
+    return IncomingInterface(local.name, local.prefix)
 
 
 class _Speller:
@@ -59,16 +74,14 @@ class _Speller:
     def __init__(self, route: Route, mark: int) -> None:
         self.route = route
         self.port = route.port
-        self.family: Family = route.key.family
-        self.words: Words = WORDS[self.family]
         self.name = names.port_name(route.key)
-        self.set_mark = set_mark(mark)
+        self.set_mark = SetMark(mark)
 
     # --- in shared sets and maps
 
     def elements(self) -> Iterator[Element]:
         route, port = self.route, self.port
-        yield Element(names.CLUSTER_IPS, str(port.cluster_ip))
+        yield Element(names.CLUSTER_IPS, (port.cluster_ip,))
         for endpoint in route.reachable:
             if endpoint.local:
                 yield self._hairpin(endpoint)
@@ -81,19 +94,18 @@ class _Speller:
             yield from self._outside_address(address)
         if route.allowed_sources is not None:
             for address in port.load_balancer_ips:
-                yield Element(names.FIREWALL_IPS, self._key(address), f"goto firewall-{self.name}")
+                yield Element(names.FIREWALL_IPS, self._key(address), Goto(f"firewall-{self.name}"))
         if port.node_port:
             yield from self._node_port(port.node_port)
 
-    def _key(self, address: IPAddress) -> str:
-        return f"{address} . {self.route.key.protocol} . {self.port.port}"
+    def _key(self, address: IPAddress) -> Key:
+        return address, self.route.key.protocol, self.port.port
 
     def _hairpin(self, endpoint: Endpoint) -> Element:
-        key = f"{endpoint.address} . {endpoint.address} . {self.route.key.protocol} . {endpoint.port}"
-        return Element(names.HAIRPIN, key)
+        return Element(names.HAIRPIN, (endpoint.address, endpoint.address, self.route.key.protocol, endpoint.port))
 
     def _to_service(self, address: IPAddress) -> Element:
-        return Element(names.SERVICE_IPS, self._key(address), f"goto {self._policy_chain(self.route.internal)}")
+        return Element(names.SERVICE_IPS, self._key(address), Goto(self._policy_chain(self.route.internal)))
 
     def _blocked(self, address: IPAddress, fate: Fate) -> Element:
         return Element(names.NO_ENDPOINT_SERVICES, self._key(address), _verdict(fate), str(self.route.key))
@@ -101,14 +113,14 @@ class _Speller:
     def _outside_address(self, address: IPAddress) -> Iterator[Element]:
         """Under policy Local without an endpoint here, Pods and the node still go on; others meet the drop."""
         if not self.route.refused:
-            yield Element(names.SERVICE_IPS, self._key(address), f"goto external-{self.name}")
+            yield Element(names.SERVICE_IPS, self._key(address), Goto(f"external-{self.name}"))
         if not self._leads_on(self.route.external):
             yield self._blocked(address, self.route.external)
 
     def _node_port(self, number: int) -> Iterator[Element]:
-        key = f"{self.route.key.protocol} . {number}"
+        key = (self.route.key.protocol, number)
         if not self.route.refused:
-            yield Element(names.SERVICE_NODEPORTS, key, f"goto external-{self.name}")
+            yield Element(names.SERVICE_NODEPORTS, key, Goto(f"external-{self.name}"))
         if not self._leads_on(self.route.external):
             yield Element(names.NO_ENDPOINT_NODEPORTS, key, _verdict(self.route.external), str(self.route.key))
 
@@ -140,7 +152,7 @@ class _Speller:
         seconds = self.port.affinity_seconds
         if seconds is not None:
             for endpoint in self.route.reachable:
-                yield Set(self._memory(endpoint), self.words.address, seconds=seconds)
+                yield Set(self._memory(endpoint), (KeyType.ADDRESS,), seconds=seconds, size=AFFINITY_SIZE)
 
     def _endpoint_chain(self, endpoint: Endpoint) -> str:
         return f"endpoint-{names.endpoint_name(self.route.key, endpoint)}"
@@ -148,46 +160,44 @@ class _Speller:
     def _memory(self, endpoint: Endpoint) -> str:
         return f"affinity-{names.endpoint_name(self.route.key, endpoint)}"
 
-    def _policy_rules(self, endpoints: tuple[Endpoint, ...]) -> Iterator[str]:
-        if self.port.affinity_seconds is not None:
+    def _policy_rules(self, endpoints: tuple[Endpoint, ...]) -> Iterator[Rule]:
+        sticky = self.port.affinity_seconds is not None
+        if sticky:
             for endpoint in endpoints:
-                yield f"{self.words.ip} saddr @{self._memory(endpoint)} goto {self._endpoint_chain(endpoint)}"
+                known = InSet((Field.SOURCE,), self._memory(endpoint))
+                yield Rule((known, Goto(self._endpoint_chain(endpoint))))
         for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints, strict=True):
-            chance = f"numgen random mod {left} 0 " if left > 1 else ""
-            if self.port.affinity_seconds is not None:
-                yield f"{chance}goto {self._endpoint_chain(endpoint)}"
-            else:
-                yield f"{chance}{self._translate(endpoint)}"
+            end = (Goto(self._endpoint_chain(endpoint)),) if sticky else self._translate(endpoint)
+            yield Rule((OneIn(left), *end) if left > 1 else end)
 
-    def _endpoint_rules(self, endpoint: Endpoint) -> Iterator[str]:
-        yield f"update @{self._memory(endpoint)} {{ {self.words.ip} saddr }}"
-        yield self._translate(endpoint)
+    def _endpoint_rules(self, endpoint: Endpoint) -> Iterator[Rule]:
+        yield Rule((RememberSource(self._memory(endpoint)),))
+        yield Rule(self._translate(endpoint))
 
-    def _translate(self, endpoint: Endpoint) -> str:
-        return f"meta l4proto {self.route.key.protocol} dnat to {endpoint.name}"
+    def _translate(self, endpoint: Endpoint) -> tuple[OfProtocol, Dnat]:
+        return OF_PROTOCOL[self.route.key.protocol], Dnat(endpoint.address, endpoint.port)
 
-    def _external_rules(self) -> Iterator[str]:
+    def _external_rules(self) -> Iterator[Rule]:
         if not self.route.external_stays_on_node:
-            yield f'{self.set_mark} comment "masquerade"'
+            yield Rule((self.set_mark,), "masquerade")
         else:
             yield from self._short_cuts()
         if self._leads_on(self.route.external):
-            yield f"goto {self._policy_chain(self.route.external)}"
+            yield Rule((Goto(self._policy_chain(self.route.external)),))
 
-    def _short_cuts(self) -> Iterator[str]:
+    def _short_cuts(self) -> Iterator[Rule]:
         """Pods and the node go to any endpoint, as if they had gone out to a load balancer and come back in."""
-        everywhere = f"goto service-{self.name}"
+        everywhere, from_node = Goto(f"service-{self.name}"), LocalAddress(Side.SOURCE)
         if self.route.local_traffic:
-            pods = local_match(self.route.local_traffic, family=self.family) % ""
-            yield f'{pods} {everywhere} comment "short-circuit pod traffic"'
-        yield f'fib saddr type local {self.set_mark} comment "masquerade local traffic"'
-        yield f'fib saddr type local {everywhere} comment "short-circuit local traffic"'
+            yield Rule((local_match(self.route.local_traffic), everywhere), "short-circuit pod traffic")
+        yield Rule((from_node, self.set_mark), "masquerade local traffic")
+        yield Rule((from_node, everywhere), "short-circuit local traffic")
 
-    def _firewall_rules(self) -> Iterator[str]:
+    def _firewall_rules(self) -> Iterator[Rule]:
         ranges = cast("Iterable[IPv4Network]", self.route.allowed_sources or ())  # or IPv6Network, never both
-        allowed = ", ".join(map(str, collapse_addresses(ranges)))  # nft takes none that overlap
-        yield f"{self.words.ip} saddr != {{ {allowed} }} drop"
+        allowed = tuple(collapse_addresses(ranges))  # nftables takes none that overlap
+        yield Rule((AddressInAny(Side.SOURCE, allowed, negated=True), Drop()))
 
 
-def _verdict(fate: Fate) -> str:
-    return f"goto {names.REJECT}" if fate is Fate.REFUSED else "drop"
+def _verdict(fate: Fate) -> Goto | Drop:
+    return Goto(names.REJECT) if fate is Fate.REFUSED else Drop()

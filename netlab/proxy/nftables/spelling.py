@@ -8,52 +8,20 @@ name has it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from netlab.model.nft_tables import Chain, Element, Key, Set, Table, TablePatch
 from netlab.model.rules import Family, IPAddress
 from netlab.proxy.collector import collector_resting
 from netlab.proxy.config import NodeFacts, ProxyConfig, nodeport_listeners
 from netlab.proxy.decide import Route
 from netlab.proxy.nftables.base import base_chains, base_elements, base_sets
 from netlab.proxy.nftables.service import NOTHING, ServiceRules, spell_service
-from netlab.proxy.nftables.values import Chain, Element, Set
 from netlab.proxy.ports import PortKey
 
 T = TypeVar("T", Chain, Set)
-Place = tuple[str, str]
+Place = tuple[str, Key]
 """A set, and a key in it."""
-
-
-class Table(NamedTuple):
-    """All of ours in one family: the table `kube-proxy`, which is nobody else's."""
-
-    family: Family
-    sets: tuple[Set, ...]
-    chains: tuple[Chain, ...]
-    elements: tuple[Element, ...]
-
-    @property
-    def rule_count(self) -> int:
-        """How many rules there are."""
-        return sum(len(chain.rules) for chain in self.chains)
-
-
-class TablePatch(NamedTuple):
-    """The difference between two tables: what comes, what is filled anew, what goes."""
-
-    family: Family
-    sets: tuple[Set, ...] = ()
-    chains: tuple[Chain, ...] = ()
-    """Made where missing, and filled anew."""
-    elements_gone: tuple[Element, ...] = ()
-    elements: tuple[Element, ...] = ()
-    chains_gone: tuple[str, ...] = ()
-    sets_gone: tuple[Set, ...] = ()
-
-    @property
-    def nothing(self) -> bool:
-        """Whether there is nothing to do."""
-        return not any(self[1:])
 
 
 def spell(
@@ -113,7 +81,7 @@ class Spelling:
             services = self._spell_all()
         return Table(
             self._family,
-            (*base_sets(self._family), *(each for service in services for each in service.sets)),
+            (*base_sets(), *(each for service in services for each in service.sets)),
             (*self._base, *(chain for service in services for chain in service.chains)),
             (*base_elements(self._listeners), *map(_winner, self._claims.values())),
         )

@@ -1,140 +1,142 @@
-"""Tables and patches in the words of nft(8): a list of commands that `nft -f` takes, in one transaction.
-
-A command names what it needs to be there before it: chains before the rules that jump to them, all of these before the
-elements that lead there. So a list that is too long for one transaction may be cut anywhere, and each piece holds.
-"""
+"""A table, and changes of it, in the words of nft(8): what people read, and what `nft -f` takes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
+from netlab.model.nft_tables import (
+    AddChain,
+    AddClients,
+    AddElements,
+    AddRule,
+    AddSet,
+    AddTable,
+    Chain,
+    Change,
+    Client,
+    DeleteChain,
+    DeleteElements,
+    DeleteSet,
+    DeleteTable,
+    Element,
+    FlushChain,
+    Hook,
+    Key,
+    KeyType,
+    Set,
+    Table,
+)
 from netlab.model.rules import Family
+from netlab.proxy.nftables.changes import COMMENT
 from netlab.proxy.nftables.names import TABLE
-from netlab.proxy.nftables.spelling import Table, TablePatch
-from netlab.proxy.nftables.values import AFFINITY_SIZE, WORDS, Chain, Element, Set
+from netlab.proxy.nftables.rule_text import WORDS, rule_text, verdict_text
 
-ELEMENTS_A_COMMAND = 200
-Memory = dict[str, tuple[str, ...]]
-"""What sets with a timeout hold, as nft spells elements, by the set's name."""
+PRIORITIES = {"prerouting": (("dstnat", -100),), "postrouting": (("srcnat", 100),)}
+"""Names of priorities that nft knows for one hook only."""
+EVERYWHERE = (("filter", 0),)
+NEAR = 10
+"""A priority is said from the next name that is not further away."""
 
 
 def table_text(table: Table) -> str:
     """The table as `nft list table` would print it, nearly: to read, and for `nft -f`."""
-    lines = [f"table {_table(table.family)} {{", '\tcomment "rules for kube-proxy"']
+    lines = [f"table {WORDS[table.family].ip} {TABLE} {{", f'\tcomment "{COMMENT}"']
     by_set: dict[str, list[Element]] = {each.name: [] for each in table.sets}
     for element in table.elements:
         by_set[element.set].append(element)
     for each in table.sets:
-        elements = by_set[each.name]
-        lines += ["", f"\t{each.kind} {each.name} {{", *(f"\t\t{line}" for line in _set_lines(each, elements)), "\t}"]
+        content = (*_set_lines(each, table.family), *_elements_lines(by_set[each.name]))
+        lines += ["", f"\t{_kind(each)} {each.name} {{", *(f"\t\t{line}" for line in content), "\t}"]
     for chain in table.chains:
-        lines += ["", f"\tchain {chain.name} {{", *(f"\t\t{line}" for line in _chain_lines(chain)), "\t}"]
+        content = (*_chain_lines(chain), *(rule_text(rule, table.family) for rule in chain.rules))
+        lines += ["", f"\tchain {chain.name} {{", *(f"\t\t{line}" for line in content), "\t}"]
     return "\n".join((*lines, "}", ""))
 
 
-def replace_commands(table: Table, memory: Memory) -> list[str]:
-    """Put this table in the place of whatever has its name; `memory` goes back into the sets that are there again."""
-    where = _table(table.family)
-    return [f"add table {where}", f"delete table {where}", table_text(table), *_remember(table, memory)]
+def change_text(change: Change, family: Family) -> str:  # noqa: PLR0911 (a table)
+    """The command of nft(8) that makes the change."""
+    where = f"{WORDS[family].ip} {TABLE}"
+    match change:
+        case AddTable(comment):
+            return f"add table {where}{_block([_comment(comment)] if comment else [])}"
+        case DeleteTable():
+            return f"delete table {where}"
+        case AddSet(each):
+            return f"add {_kind(each)} {where} {each.name}{_block(_set_lines(each, family))}"
+        case DeleteSet(name):
+            return f"delete set {where} {name}"
+        case AddChain(chain):
+            return f"add chain {where} {chain.name}{_block(_chain_lines(chain))}"
+        case FlushChain(name):
+            return f"flush chain {where} {name}"
+        case DeleteChain(name):
+            return f"delete chain {where} {name}"
+        case AddRule(chain, rule):
+            return f"add rule {where} {chain} {rule_text(rule, family)}"
+        case AddElements(name, elements):
+            return f"add element {where} {name} {{ {', '.join(map(element_text, elements))} }}"
+        case DeleteElements(name, elements):
+            return f"delete element {where} {name} {{ {', '.join(_key(each.key) for each in elements)} }}"
+        case AddClients(name, clients):
+            return f"add element {where} {name} {{ {', '.join(map(_client, clients))} }}"
 
 
-def replace_in_pieces(table: Table, memory: Memory) -> list[str]:
-    """The same by one command after the other: twice as many words for nft."""
-    where = _table(table.family)
-    return [
-        f"add table {where}",
-        f"delete table {where}",
-        f'add table {where} {{ comment "rules for kube-proxy" ; }}',
-        *(_add_set(table.family, each) for each in table.sets),
-        *(_add_chain(table.family, chain) for chain in table.chains),
-        *_fill(table.family, table.chains),
-        *_remember(table, memory),
-        *_elements("add", table.family, table.elements),
-    ]
-
-
-def patch_commands(patch: TablePatch) -> list[str]:
-    """Do a patch: packets in between meet all of it or nothing."""
-    where, gone = _table(patch.family), [each.name for each in patch.sets_gone]
-    anew = [each for each in patch.sets if each.name in gone]
-    return [
-        *(f"flush chain {where} {chain.name}" for chain in patch.chains if anew),
-        *(f"delete set {where} {each.name}" for each in anew),
-        *(_add_set(patch.family, each) for each in patch.sets),
-        *(_add_chain(patch.family, chain) for chain in patch.chains),
-        *(f"flush chain {where} {chain.name}" for chain in patch.chains if not anew),
-        *_elements("delete", patch.family, patch.elements_gone),
-        *_fill(patch.family, patch.chains),
-        *_elements("add", patch.family, patch.elements),
-        *(f"flush chain {where} {name}" for name in patch.chains_gone),
-        *(f"delete chain {where} {name}" for name in patch.chains_gone),
-        *(f"delete set {where} {name}" for name in gone if name not in {each.name for each in anew}),
-    ]
-
-
-def _remember(table: Table, memory: Memory) -> Iterator[str]:
-    for each in table.sets:
-        if clients := memory.get(each.name):
-            yield f"add element {_table(table.family)} {each.name} {{ {', '.join(clients)} }}"
-
-
-def _table(family: Family) -> str:
-    return f"{WORDS[family].ip} {TABLE}"
-
-
-def _fill(family: Family, chains: Iterable[Chain]) -> Iterator[str]:
-    where = _table(family)
-    return (f"add rule {where} {chain.name} {rule}" for chain in chains for rule in chain.rules)
-
-
-def _add_set(family: Family, each: Set) -> str:
-    return f"add {each.kind} {_table(family)} {each.name} {{ {' ; '.join(_set_lines(each, []))} ; }}"
-
-
-def _add_chain(family: Family, chain: Chain) -> str:
-    head = _head(chain)
-    return f"add chain {_table(family)} {chain.name}" + (f" {{ {' ; '.join(head)} ; }}" if head else "")
-
-
-def _elements(verb: str, family: Family, elements: Iterable[Element]) -> Iterator[str]:
-    spell = _element if verb == "add" else _key
-    for name, group in groupby(sorted(elements, key=_set_of), key=_set_of):
-        spelled = [spell(element) for element in group]
-        for at in range(0, len(spelled), ELEMENTS_A_COMMAND):
-            yield f"{verb} element {_table(family)} {name} {{ {', '.join(spelled[at : at + ELEMENTS_A_COMMAND])} }}"
-
-
-def _set_of(element: Element) -> str:
-    return element.set
-
-
-def _key(element: Element) -> str:
-    return element.key
-
-
-def _element(element: Element) -> str:
+def element_text(element: Element) -> str:
+    """`10.96.0.10 . tcp . 80 : goto service-...`."""
     comment = f' comment "{element.comment}"' if element.comment else ""
-    verdict = f" : {element.verdict}" if element.verdict else ""
-    return f"{element.key}{comment}{verdict}"
+    verdict = f" : {verdict_text(element.verdict)}" if element.verdict else ""
+    return f"{_key(element.key)}{comment}{verdict}"
 
 
-def _set_lines(each: Set, elements: list[Element]) -> list[str]:
-    lines = [f"type {each.type}"]
+def _key(key: Key) -> str:
+    return " . ".join(map(str, key))
+
+
+def _client(client: Client) -> str:
+    return f"{client.address} expires {client.milliseconds}ms"
+
+
+def _block(lines: Iterable[str]) -> str:
+    found = " ; ".join(line.rstrip(";") for line in lines)
+    return f" {{ {found} ; }}" if found else ""
+
+
+def _kind(each: Set) -> str:
+    return "map" if each.verdicts else "set"
+
+
+def _set_lines(each: Set, family: Family) -> Iterator[str]:
+    types = (WORDS[family].address if key is KeyType.ADDRESS else key.value for key in each.keys)
+    yield f"type {' . '.join(types)}{' : verdict' if each.verdicts else ''}"
+    if each.size is not None:
+        yield f"size {each.size}"
     if each.seconds is not None:
-        lines += [f"size {AFFINITY_SIZE}", "flags dynamic,timeout", f"timeout {each.seconds}s"]
+        yield "flags dynamic,timeout"
+        yield f"timeout {each.seconds}s"
     if each.comment:
-        lines.append(f'comment "{each.comment}"')
+        yield _comment(each.comment)
+
+
+def _elements_lines(elements: list[Element]) -> Iterator[str]:
     if elements:
-        lines.append(f"elements = {{ {f',{chr(10)}{chr(9) * 3}     '.join(map(_element, elements))} }}")
-    return lines
+        yield f"elements = {{ {f',{chr(10)}{chr(9) * 3}     '.join(map(element_text, elements))} }}"
 
 
-def _head(chain: Chain) -> list[str]:
-    comment = [f'comment "{chain.comment}"'] if chain.comment else []
-    return [*comment, *([f"{chain.hook} ; policy accept"] if chain.hook else [])]
+def _chain_lines(chain: Chain) -> Iterator[str]:
+    if chain.comment:
+        yield _comment(chain.comment)
+    if chain.hook:
+        yield f"type {chain.hook.type} hook {chain.hook.hook} priority {_priority(chain.hook)}; policy accept;"
 
 
-def _chain_lines(chain: Chain) -> list[str]:
-    comment = [f'comment "{chain.comment}"'] if chain.comment else []
-    return [*comment, *([f"{chain.hook}; policy accept;"] if chain.hook else []), *chain.rules]
+def _priority(hook: Hook) -> str:
+    """As nft prints it: `dstnat`, `dstnat - 10`, `-110`."""
+    for name, priority in (*PRIORITIES.get(hook.hook, ()), *EVERYWHERE):
+        away = hook.priority - priority
+        if abs(away) <= NEAR:
+            return f"{name} {'-' if away < 0 else '+'} {abs(away)}" if away else name
+    return str(hook.priority)
+
+
+def _comment(text: str) -> str:
+    return f'comment "{text}"'

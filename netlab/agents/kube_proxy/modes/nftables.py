@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import ClassVar
 
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
-from netlab.kernel.nft_script import require_nftables, run
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Networks, Routes, Situation
+from netlab.kernel.nft_batch import make
+from netlab.kernel.nft_chains import require_nftables
 from netlab.kernel.nft_sets import remembered_clients
 from netlab.kernel.nft_table import delete_table
 from netlab.kernel.nft_watch import TableWatch
 from netlab.model.modes import ProxyMode
+from netlab.model.nft_tables import Change
 from netlab.model.rules import Backend, Family, IPAddress
 from netlab.proxy.nftables import Spelling
+from netlab.proxy.nftables.changes import patching, replacing
 from netlab.proxy.nftables.names import TABLE
-from netlab.proxy.nftables.text import patch_commands, replace_commands, replace_in_pieces
 
 
 class NftablesMode(Mode):
-    """The tables of `netlab.proxy.nftables`, by nft(8)."""
+    """The tables of `netlab.proxy.nftables`, by netlink."""
 
     name: ClassVar[ProxyMode] = ProxyMode.NFTABLES
 
@@ -56,8 +57,7 @@ class NftablesMode(Mode):
                 for each in table.sets
                 if each.seconds is not None and (clients := remembered_clients(family, TABLE, each.name))
             }
-            commands = replace_commands(table, remembered)
-            self._run(family, commands, in_pieces=partial(replace_in_pieces, table, remembered))
+            self._make(family, replacing(table, remembered))
         return bool(wrong)
 
     def follow(self, changed: ChangedRoutes, endpoint_totals: Mapping[Family, int]) -> bool:
@@ -67,7 +67,7 @@ class NftablesMode(Mode):
             return self.write()
         different = {family: patch for family, patch in patches.items() if not patch.nothing}
         for family, patch in different.items():
-            self._run(family, patch_commands(patch))
+            self._make(family, patching(patch))
         return bool(different)
 
     def take_in(self, changed: ChangedRoutes, endpoint_totals: Mapping[Family, int]) -> None:
@@ -76,7 +76,8 @@ class NftablesMode(Mode):
             if not spelling.update(changed).nothing:
                 self._right.discard(family)
 
-    def remove(self, families: tuple[Family, ...]) -> bool:
+    def remove(self, families: tuple[Family, ...], *, spared: Networks = ()) -> bool:
+        del spared
         deleted = [delete_table(family, TABLE) for family in families]
         return any(deleted)
 
@@ -96,10 +97,10 @@ class NftablesMode(Mode):
     def nodeport_listeners(self) -> Mapping[Family, tuple[IPAddress, ...] | None]:
         return {family: spelling.listeners for family, spelling in self._spellings.items()}
 
-    def _run(self, family: Family, commands: list[str], *, in_pieces: Callable[[], list[str]] | None = None) -> None:
+    def _make(self, family: Family, changes: list[Change]) -> None:
         """In one transaction; what the kernel tells of it is not somebody else's doing."""
         self._right.discard(family)
-        self._watching().own(lambda: run(commands, in_pieces=in_pieces))
+        self._watching().own(lambda by: make(changes, family=family, table=TABLE, by=by))
         self._right.add(family)
 
     def _watching(self) -> TableWatch:
