@@ -264,6 +264,13 @@ def test_the_command_draws_a_file_and_takes_the_form_from_the_files_name(tmp_pat
         assert (tmp_path / name).read_bytes().startswith(beginning)
 
 
+def test_of_a_file_the_foretold_way_is_drawn_where_a_form_has_places_for_it() -> None:
+    run, arguments = CliRunner(), ["graph", "-f", str(TOPOLOGIES / "two-nodes.yaml"), "--trace", "pod/shell"]
+    assert "pod/shell to pod/web-2:8080: reached by pod/web-2" in run.invoke(app, [*arguments, "pod/web-2:8080"]).stdout
+    refused = run.invoke(app, [*arguments, "pod/web-2:8080", "-o", "dot"])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
 def test_a_png_is_an_image_of_twice_the_size() -> None:
     data = drawn(shown("two-nodes"), PictureFormat.PNG, journey=JOURNEY)
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
