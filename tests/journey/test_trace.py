@@ -188,7 +188,8 @@ def test_without_endpoints_the_rule_that_refuses_is_named(two: Lab) -> None:
     (end,) = ends(journey)
     assert (journey.verdict, end.at, end.hook) == (PacketVerdict.REFUSED, "node/node1", "filter/FORWARD")
     assert end.rules[-1].comment == "default/empty has no endpoints"
-    assert "REJECT" in (journey.meaning or "")
+    assert "-j REJECT" in end.rules[-1].rule
+    assert journey.meaning == "Service default/empty has no ready endpoint; selector app=nobody matches no Pod."
     assert {hop.packet.flags for hop in journey.hops if hop.way is Way.REPLY} == {"port unreachable"}
 
 
