@@ -23,8 +23,8 @@ NETLINK_NETFILTER = 12
 SUBSYSTEM = 1 << 8
 NEW, GET, DELETE = SUBSYSTEM | 0, SUBSYSTEM | 1, SUBSYSTEM | 2
 NETFILTER_HEADER = struct.Struct("=BBH")
-TUPLE_ORIGINAL, TUPLE_REPLY, STATUS, PROTOCOL_INFO, MARK, IDENTITY = 1, 2, 3, 4, 8, 12
-TIMEOUT, DESTINATION_NAT = 7, 13
+TUPLE_ORIGINAL, TUPLE_REPLY, STATUS, PROTOCOL_INFO, TIMEOUT, MARK, IDENTITY = 1, 2, 3, 4, 7, 8, 12
+DESTINATION_NAT = 13
 NAT_RANGE = {Family.IPV4: (1, 2), Family.IPV6: (4, 5)}
 NAT_PORTS, NAT_FIRST_PORT, NAT_LAST_PORT = 3, 1, 2
 LASTING = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 10
@@ -76,7 +76,8 @@ class Flow:
 
     `original` is what the first packet said, `reply` what an answer to it says before it is translated back: its
     source is who answers, after DNAT; its destination who is answered, after SNAT. `state` is a TCP connection's, ""
-    for other protocols. `mark` is the connection's (CONNMARK), not a packet's.
+    for other protocols. `mark` is the connection's (CONNMARK), not a packet's. `timeout` is the seconds until the entry
+    is forgotten unless another packet comes.
     """
 
     family: Family
@@ -86,6 +87,7 @@ class Flow:
     status: frozenset[Status]
     state: str
     mark: int
+    timeout: int
     identity: bytes
     """The entry's number, which another flow may have later."""
 
@@ -94,7 +96,7 @@ def flows(family: Family) -> Iterator[Flow]:
     """All flows of the family, in no order. KernelError where conntrack is not there."""
     with _ConntrackSocket() as sender:
         for message in sender.dump(GET, NETFILTER_HEADER.pack(FAMILIES[family], 0, 0)):
-            yield _flow(message, family)
+            yield read_flow(message, family)
 
 
 def find(protocol: str, source: tuple[IPAddress, int], destination: tuple[IPAddress, int]) -> Flow | None:
@@ -103,7 +105,7 @@ def find(protocol: str, source: tuple[IPAddress, int], destination: tuple[IPAddr
     original = Tuple(source[0], source[1], destination[0], destination[1])
     with _ConntrackSocket() as sender:
         try:
-            return _flow(sender.ask(GET, _request(family, protocol, original)), family)
+            return read_flow(sender.ask(GET, _request(family, protocol, original)), family)
         except KernelError as error:
             if error.number == errno.ENOENT:
                 return None
@@ -195,7 +197,8 @@ def _tuple_bytes(kind: int, family: Family, protocol: str, flow: Tuple) -> bytes
     )
 
 
-def _flow(message: bytes, family: Family) -> Flow:
+def read_flow(message: bytes, family: Family) -> Flow:
+    """The flow in a message of conntrack, its header included."""
     parts = attributes(message[HEADER.size + NETFILTER_HEADER.size :])
     original, protocol = _tuple(parts[TUPLE_ORIGINAL], family)
     reply, _ = _tuple(parts[TUPLE_REPLY], family)
@@ -208,6 +211,7 @@ def _flow(message: bytes, family: Family) -> Flow:
         status=frozenset(meaning for bit, meaning in enumerate(Status) if status >> bit & 1),
         state=_tcp_state(parts.get(PROTOCOL_INFO, b"")) if protocol == NUMBERS["tcp"] else "",
         mark=int.from_bytes(parts.get(MARK, b""), "big"),
+        timeout=int.from_bytes(parts.get(TIMEOUT, b""), "big"),
         identity=parts.get(IDENTITY, b""),
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from socket import IPPROTO_RAW, SOCK_RAW, socket
@@ -24,7 +24,7 @@ from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import HERE
 from netlab.kernel.iptables_handle import EntryLayout, cannot_open, entry_layout
 from netlab.kernel.table_marks import FAMILIES, GET_INFO, getsockopt
-from netlab.model.rules import Family
+from netlab.model.rules import Chain, Family
 
 REPLACE, ADD_COUNTERS = 64, 65
 """IPT_SO_SET_REPLACE and IPT_SO_SET_ADD_COUNTERS, the same numbers in IPv6."""
@@ -106,6 +106,7 @@ class HeldTable:
 
 def read_table(family: Family, name: str) -> HeldTable:
     """Read a table. MissingCapability: there is none of that name, or no right to; KernelError: anything else."""
+    layout = entry_layout(family)  # python-iptables' import also loads ip_tables, where that is a module
     with _opened(family, name) as asked:
         info = bytearray(INFO.pack(name.encode(), *[0] * 13))
         _get(asked, GET_INFO, info, family=family, name=name)
@@ -116,7 +117,7 @@ def read_table(family: Family, name: str) -> HeldTable:
         _get(asked, GET_ENTRIES, given, family=family, name=name)
     valid = [hook for hook in range(len(BUILT_IN)) if hooks >> hook & 1]
     reader = _Reader(
-        entry_layout(family),
+        layout,
         begins={numbers[hook]: BUILT_IN[hook] for hook in valid},
         feet={numbers[5 + hook]: BUILT_IN[hook] for hook in valid},
     )
@@ -188,13 +189,19 @@ def _text(field: bytes) -> str:
 # --- writing
 
 
-def replace_table(held: HeldTable, chains: Mapping[str, HeldChain]) -> None:
+def replace_table(
+    held: HeldTable, chains: Mapping[str, HeldChain | Chain], *, stamp: Callable[[Chain], HeldChain]
+) -> None:
     """Put these chains in place of all that was read, in one step; rules that stay keep their counters.
 
+    Chains that are values still are made into bytes by `stamp`, one after the other, as they are written.
     KernelError: EAGAIN where somebody else changed the table since it was read; ENOENT where a rule leads to a chain
     that there is not; EINVAL, ELOOP or ENOENT where the kernel does not take a rule. Then nothing was changed.
     """
-    writer = _Writer(held, chains)
+    writer = _Writer(held)
+    for name in (*held.policies, *_others(held, chains)):
+        chain = chains[name]
+        writer.add(name, stamp(chain) if isinstance(chain, Chain) else chain)
     counters = ctypes.create_string_buffer(COUNTERS.size * held.entries)
     data = writer.data(counters)
     with _opened(held.family, held.name) as told:
@@ -205,69 +212,62 @@ def replace_table(held: HeldTable, chains: Mapping[str, HeldChain]) -> None:
 
 
 class _Writer:
-    """Lays out a table, entry by entry: the built-in chains first."""
+    """Lays out a table, chain after chain, the built-in ones first."""
 
-    def __init__(self, held: HeldTable, chains: Mapping[str, HeldChain]) -> None:
+    def __init__(self, held: HeldTable) -> None:
         self._held = held
-        opening = ERROR.pack(ERROR.size, b"ERROR", 0, b"")[:-ERROR_TEXT]
-        self._head = _entry(held.family, target_size=ERROR.size) + opening
-        self._pieces: list[bytes] = [b""]
-        self._size = 0
+        self._data = bytearray(HEAD.size)
+        self._entries = 0
         self._starts: dict[str, int] = {}
         self._feet: dict[str, int] = {}
-        self._leading: list[tuple[int, str]] = []
-        for name, policy in held.policies.items():
-            self._add({name: chains[name]}, head=None, foot=policy.rule)
+        self._ends: list[int] = []
+        self._leads_to: list[str] = []
+        opening = ERROR.pack(ERROR.size, b"ERROR", 0, b"")[:-ERROR_TEXT]
         returning = STANDARD.pack(STANDARD.size, b"", 0, VERDICTS["RETURN"])
-        foot = _entry(held.family, target_size=STANDARD.size) + returning
-        self._add({name: chains[name] for name in _others(held, chains)}, head=self._head, foot=foot)
+        self._head = _entry(held.family, target_size=ERROR.size) + opening
+        self._foot = _entry(held.family, target_size=STANDARD.size) + returning
 
-    def _add(self, chains: Mapping[str, HeldChain], *, head: bytes | None, foot: bytes) -> None:
-        """Chains with such heads, which want their names, and feet. A table has tens of thousands: one loop for all."""
-        pieces, starts, leading, at = self._pieces, self._starts, self._leading, self._size
-        foot_size = len(foot)
-        for name, (rules, leads, _) in chains.items():
-            if head is not None:
-                opening = head + name.encode().ljust(ERROR_TEXT, b"\0")
-                pieces.append(opening)
-                at += len(opening)
-            starts[name] = at
-            for rule, leads_to in zip(rules, leads, strict=True):
-                at += len(rule)
-                if leads_to is not None:
-                    leading.append((at, leads_to))
-            pieces += rules
-            pieces.append(foot)
-            self._feet[name] = at
-            at += foot_size
-        self._size = at
+    def add(self, name: str, chain: HeldChain) -> None:
+        data, policy = self._data, self._held.policies.get(name)
+        if policy is None:
+            data += self._head + name.encode().ljust(ERROR_TEXT, b"\0")
+        self._starts[name] = len(data) - HEAD.size
+        for rule, leads_to in zip(chain.rules, chain.leads_to, strict=True):
+            data += rule
+            if leads_to is not None:
+                self._ends.append(len(data))
+                self._leads_to.append(leads_to)
+        self._feet[name] = len(data) - HEAD.size
+        data += self._foot if policy is None else policy.rule
+        self._entries += len(chain.rules) + (2 if policy is None else 1)
 
     def data(self, counters: ctypes.Array[ctypes.c_char]) -> bytearray:
         """What REPLACE takes: the kernel will write what the old entries have counted into `counters`."""
-        end = self._head + END.ljust(ERROR_TEXT, b"\0")
+        self._data += self._head + END.ljust(ERROR_TEXT, b"\0")
         places = [name if name in self._held.policies else "" for name in BUILT_IN]
-        self._pieces[0] = HEAD.pack(
+        HEAD.pack_into(
+            self._data,
+            0,
             self._held.name.encode(),
             sum(1 << hook for hook, name in enumerate(places) if name),
-            len(self._pieces),
-            self._size + len(end),
+            self._entries + 1,
+            len(self._data) - HEAD.size,
             *(self._starts.get(name, 0) for name in places),
             *(self._feet.get(name, 0) for name in places),
             self._held.entries,
             ctypes.addressof(counters),
         )
-        data = bytearray().join((*self._pieces, end))
-        self._lead(data)
-        return data
+        self._lead()
+        return self._data
 
-    def _lead(self, data: bytearray) -> None:
+    def _lead(self) -> None:
         """Every standard target gets the number of bytes to where it leads in place of the name."""
-        numbers, put, target_at = VERDICTS | self._starts, LEADING_ON.pack_into, HEAD.size - LEADING_ON.size
-        for end, leads_to in self._leading:
-            number = numbers.get(leads_to, end if leads_to == "" else None)
+        numbers, put, data = VERDICTS | self._starts, LEADING_ON.pack_into, self._data
+        for end, leads_to in zip(self._ends, self._leads_to, strict=True):
+            number = numbers.get(leads_to, end - HEAD.size if leads_to == "" else None)
             if number is None:
                 raise KernelError(f"jump to chain {leads_to} of table {self._held.name}", HERE, errno.ENOENT)
-            put(data, target_at + end, number)
+            put(data, end - NAMED, number)
 
 
 def _entry(family: Family, *, target_size: int) -> bytes:
@@ -278,8 +278,9 @@ def _entry(family: Family, *, target_size: int) -> bytes:
     return bytes(entry)
 
 
-def _positions(chain: HeldChain) -> Iterable[int]:
-    return chain.positions or repeat(NEW, len(chain.rules))
+def _positions(chain: HeldChain | Chain) -> Iterable[int]:
+    positions = chain.positions if isinstance(chain, HeldChain) else ()
+    return positions or repeat(NEW, len(chain.rules))
 
 
 def _others(held: HeldTable, chains: Iterable[str]) -> list[str]:
@@ -287,7 +288,7 @@ def _others(held: HeldTable, chains: Iterable[str]) -> list[str]:
     return sorted(set(chains).difference(held.policies))
 
 
-def _kept_counters(held: HeldTable, chains: Mapping[str, HeldChain], counted: bytes) -> bytes:
+def _kept_counters(held: HeldTable, chains: Mapping[str, HeldChain | Chain], counted: bytes) -> bytes:
     """What was counted, for each entry in its new place; nothing where nothing was."""
     if not any(counted):
         return b""

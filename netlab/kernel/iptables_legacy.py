@@ -27,10 +27,10 @@ from netlab.kernel.iptables_stamped import (
     stamp_table,
 )
 from netlab.kernel.iptables_stamper import Stamper, UnknownShape
-from netlab.model.rules import Family, Table, TablePatch
+from netlab.model.rules import Chain, Family, Rule, Table, TablePatch
 from netlab.proxy.save_text import BUILT_IN
 
-Chains = dict[str, HeldChain]
+Chains = dict[str, HeldChain | Chain]
 ATTEMPTS = 5
 """How often a table is read again because somebody else changed it in between."""
 PRESENT = {
@@ -123,11 +123,12 @@ def _named(error: KernelError, table: Table | TablePatch, stamped: Stamped) -> K
 
 def _apply(table: Table, stamped: Stamped) -> Applied:
     held = read_table(table.family, table.name)
-    chains, wanted = dict(held.chains), {chain.name for chain in table.chains}
+    chains: Chains = dict(held.chains)
+    wanted = {chain.name for chain in table.chains}
     missing, written = wanted.difference(chains), 0
-    for chain in stamped.chains():
-        if chain.name in missing or not _holds(chains[chain.name], chain, stamped.stamper):
-            chains[chain.name] = chain.stamped
+    for chain in stamped.whole:
+        if chain.name in missing or not _holds(held.chains[chain.name], stamped.stamp(chain), stamped.stamper):
+            chains[chain.name] = chain
             written += 1
     for name in missing.intersection(table.shared):
         chains[name] = HeldChain()
@@ -136,7 +137,7 @@ def _apply(table: Table, stamped: Stamped) -> Applied:
     deleted, kept = _delete_chains(chains, gone)
     changed = bool(missing or written or hooked or deleted)
     if changed:
-        replace_table(held, chains)
+        replace_table(held, chains, stamp=stamped.as_bytes)
     return Applied(changed, written, tuple(kept))
 
 
@@ -153,17 +154,19 @@ def _insert_hooks(chains: Chains, stamped: Stamped) -> int:
     """Each that is missing, at the top of its chain; how many."""
     inserted = 0
     for hook in stamped.hooks:
-        chain = _chain(chains, hook)
+        chain = _chain(chains, hook, stamped)
         if _position(chain, hook, stamped.stamper) is None:
             chains[hook.chain] = chain.with_rule(hook.entry, standard_target(hook.rule.target))
             inserted += 1
     return inserted
 
 
-def _chain(chains: Chains, hook: Line) -> HeldChain:
+def _chain(chains: Chains, hook: Line, stamped: Stamped) -> HeldChain:
+    """The chain that the hook is in, or belongs in."""
     if hook.chain not in chains:
         raise KernelError(f"insert a rule into chain {hook.chain}", HERE, errno.ENOENT)
-    return chains[hook.chain]
+    chain = chains[hook.chain]
+    return stamped.as_bytes(chain) if isinstance(chain, Chain) else chain
 
 
 def _position(chain: HeldChain, line: Line, ours: Stamper) -> int | None:
@@ -182,7 +185,7 @@ def _delete_chains(chains: Chains, names: Collection[str]) -> tuple[int, list[st
     for name in names:
         changes += bool(chains[name].rules)
         chains[name] = HeldChain()
-    used = {leads_to for chain in chains.values() for leads_to in chain.leads_to}
+    used = {leads_to for chain in chains.values() for leads_to in _leads_to(chain)}
     for name in sorted(names):
         if name in used:
             kept.append(name)
@@ -190,6 +193,14 @@ def _delete_chains(chains: Chains, names: Collection[str]) -> tuple[int, list[st
             del chains[name]
             changes += 1
     return changes, kept
+
+
+def _leads_to(chain: HeldChain | Chain) -> Iterable[str | None]:
+    return map(_target, chain.rules) if isinstance(chain, Chain) else chain.leads_to
+
+
+def _target(rule: Rule) -> str | None:
+    return standard_target(rule.target)
 
 
 def _patch(patch: TablePatch, stamped: Stamped) -> Applied:
@@ -233,13 +244,14 @@ def _delete_emptied(kernel: OpenTable, names: Iterable[str]) -> list[str]:
 
 def _remove(table: Table, stamped: Stamped) -> Applied:
     held = read_table(table.family, table.name)
-    chains, names, changes = dict(held.chains), {chain.name for chain in table.chains}, 0
+    chains: Chains = dict(held.chains)
+    names, changes = {chain.name for chain in table.chains}, 0
     for hook in stamped.hooks:
-        while (position := _position(_chain(chains, hook), hook, stamped.stamper)) is not None:
-            chains[hook.chain] = chains[hook.chain].without_rule(position)
+        while (position := _position(chain := _chain(chains, hook, stamped), hook, stamped.stamper)) is not None:
+            chains[hook.chain] = chain.without_rule(position)
             changes += 1
     ours = [name for name in chains if name in names or (table.owned and name.startswith(table.owned))]
     deleted, kept = _delete_chains(chains, [name for name in ours if name not in held.policies])
     if changes + deleted:
-        replace_table(held, chains)
+        replace_table(held, chains, stamp=stamped.as_bytes)
     return Applied(changed=bool(changes + deleted), kept=tuple(kept))

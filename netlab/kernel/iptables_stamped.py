@@ -65,7 +65,15 @@ class Stamped:
 
     def chains(self) -> Iterator[StampedChain]:
         """The whole chains, one after the other: UnknownShape before `learn`, RuleRefused."""
-        return (_stamped_chain(self.stamper, self.table, chain) for chain in self.whole)
+        return map(self.stamp, self.whole)
+
+    def stamp(self, chain: Chain) -> StampedChain:
+        """One of the whole chains: UnknownShape before `learn`, RuleRefused."""
+        return _stamped_chain(self.stamper, self.table, chain)
+
+    def as_bytes(self, chain: Chain) -> HeldChain:
+        """The bytes of one of the whole chains: UnknownShape before `learn`, RuleRefused."""
+        return self.stamp(chain).stamped
 
     def lines(self) -> list[Line]:
         """Every rule, the hooks first: where a rule may stand depends on the hooks that lead to it."""

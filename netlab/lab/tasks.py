@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +12,7 @@ from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside
 from netlab.lab import proxies
 from netlab.lab.flows import forget_finished_flows, forget_flow, remember_flow
+from netlab.lab.lock import one_at_a_time
 from netlab.lab.messages import TaskName
 from netlab.lab.view import running_view as _view
 from netlab.model.modes import ProxyMode
@@ -49,6 +50,58 @@ def check(paths: LabPaths, _arguments: Arguments) -> str:
         return proof.check(view, prober.probe).model_dump_json(by_alias=True)
 
 
+def trace(paths: LabPaths, arguments: Arguments) -> str:
+    """Send one packet from a place to a target and follow it: a Journey. One trace at a time in a lab."""
+    from netlab.kernel.tracing.tracing import Method  # noqa: PLC0415
+    from netlab.probe.tracing.tracer import Tracer  # noqa: PLC0415
+
+    from_ = _parsed(Place.parse, arguments["from_"])
+    to = _parsed(Target.parse, arguments["to"])
+    method = Method(str(arguments["method"])) if arguments.get("method") else None
+    with one_at_a_time(paths.directory / "trace.lock"):
+        journey = Tracer(_view(paths)).trace(from_, to, timeout=float(arguments["timeout"] or 1.0), method=method)
+    return journey.model_dump_json(by_alias=True)
+
+
+def capture(paths: LabPaths, arguments: Arguments, files: Sequence[int]) -> str:
+    """Record packets into the first of `files`; the counts."""
+    from netlab.lab import capturing  # noqa: PLC0415
+
+    return capturing.capture(_view(paths), arguments, files)
+
+
+def conntrack(paths: LabPaths, arguments: Arguments) -> str:
+    """The connections that a node's conntrack knows: a FlowTable."""
+    from netlab.lab import connections  # noqa: PLC0415
+
+    return connections.flow_table(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
+
+
+def flows(paths: LabPaths, _arguments: Arguments) -> str:
+    """The connections that all nodes' conntracks know: a list of FlowTables."""
+    from netlab.lab import connections  # noqa: PLC0415
+
+    view = _view(paths)
+    tables = [connections.flow_table(view, node.metadata.name) for node in view.nodes]
+    return json.dumps([table.model_dump(mode="json", by_alias=True) for table in tables])
+
+
+def rules(paths: LabPaths, arguments: Arguments) -> str:
+    """A node's rules as its kernel has them, all or one Service's: a RuleSet."""
+    from netlab.lab import rules as listed  # noqa: PLC0415
+
+    service = arguments.get("service")
+    found = listed.rule_set(_view(paths), str(arguments["node"]), service=str(service) if service else None)
+    return found.model_dump_json(by_alias=True)
+
+
+def rule_differences(paths: LabPaths, arguments: Arguments) -> str:
+    """Where a node's rules are not as they should be: RuleDifferences."""
+    from netlab.lab import rules as listed  # noqa: PLC0415
+
+    return listed.rule_differences(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -75,12 +128,12 @@ def _parsed(parse: Callable[[str], T], argument: str | int | float | None) -> T:
 
 @contextmanager
 def _prober(view: ClusterView) -> Iterator[Prober]:
-    from netlab.kernel import conntrack  # noqa: PLC0415
+    from netlab.kernel import conntrack as tracked  # noqa: PLC0415
     from netlab.probe.prober import Prober  # noqa: PLC0415
 
     def became(namespace: str, sent: Sent) -> tuple[IPAddress, int] | None:
         with inside(namespace):
-            return conntrack.translated(
+            return tracked.translated(
                 sent.protocol.value, (sent.source, sent.source_port), (sent.destination, sent.destination_port)
             )
 
@@ -91,10 +144,17 @@ def _prober(view: ClusterView) -> Iterator[Prober]:
 TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROBE: probe,
     TaskName.CHECK: check,
+    TaskName.TRACE: trace,
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
     TaskName.FORGET_FLOWS: forget_finished_flows,
     TaskName.REMEMBER_FLOW: remember_flow,
     TaskName.FORGET_FLOW: forget_flow,
+    TaskName.CONNTRACK: conntrack,
+    TaskName.FLOWS: flows,
+    TaskName.RULES: rules,
+    TaskName.RULE_DIFFERENCES: rule_differences,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""
+TASKS_WITH_FILES: Mapping[TaskName, Callable[[LabPaths, Arguments, Sequence[int]], str]] = {TaskName.CAPTURE: capture}
+"""Those that write to files of the caller's too, which come third."""
