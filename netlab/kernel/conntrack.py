@@ -89,7 +89,7 @@ def flows(family: Family) -> Iterator[Flow]:
     """All flows of the family, in no order. KernelError where conntrack is not there."""
     with _ConntrackSocket() as sender:
         for message in sender.dump(GET, NETFILTER_HEADER.pack(FAMILIES[family], 0, 0)):
-            yield _flow(message, family)
+            yield read_flow(message, family)
 
 
 def find(protocol: str, source: tuple[IPAddress, int], destination: tuple[IPAddress, int]) -> Flow | None:
@@ -98,7 +98,7 @@ def find(protocol: str, source: tuple[IPAddress, int], destination: tuple[IPAddr
     original = Tuple(source[0], source[1], destination[0], destination[1])
     with _ConntrackSocket() as sender:
         try:
-            return _flow(sender.ask(GET, _request(family, protocol, original)), family)
+            return read_flow(sender.ask(GET, _request(family, protocol, original)), family)
         except KernelError as error:
             if error.number == errno.ENOENT:
                 return None
@@ -154,7 +154,8 @@ def _request(family: Family, protocol: str, original: Tuple) -> bytes:
     )
 
 
-def _flow(message: bytes, family: Family) -> Flow:
+def read_flow(message: bytes, family: Family) -> Flow:
+    """The flow in a message of conntrack, its header included."""
     parts = attributes(message[HEADER.size + NETFILTER_HEADER.size :])
     original, protocol = _tuple(parts[TUPLE_ORIGINAL], family)
     reply, _ = _tuple(parts[TUPLE_REPLY], family)

@@ -19,7 +19,8 @@ from netlab.model.rules import Family
 NETLINK_NETFILTER = 12
 NFTABLES = 10 << 8
 GET_CHAIN, GET_GENERATION = NFTABLES | 4, NFTABLES | 16
-CHAIN_TABLE, CHAIN_NAME, GENERATION_ID = 1, 3, 1
+CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, GENERATION_ID = 1, 3, 4, 1
+NFPROTO_INET = 1
 NETFILTER_HEADER = struct.Struct(">BBH")
 FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 PATIENCE_SECONDS = 5.0
@@ -53,6 +54,25 @@ def chain_names(family: Family, table: str) -> tuple[str, ...]:
     wanted = table.encode() + b"\0"
     chains = ask(GET_CHAIN, NLM_F_DUMP, family=FAMILIES[family])
     return tuple(found[CHAIN_NAME].rstrip(b"\0").decode() for found in chains if found[CHAIN_TABLE] == wanted)
+
+
+def base_chain_hooks(family: Family) -> dict[tuple[str, str], tuple[int, int]]:
+    """The hook (NF_INET_*) and the priority of each base chain that sees packets of the family, by table and chain.
+
+    None where this kernel has no nftables.
+    """
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    try:
+        for kind in (NFPROTO_INET, FAMILIES[family]):
+            for chain in ask(GET_CHAIN, NLM_F_DUMP, family=kind):
+                if CHAIN_HOOK in chain:
+                    hook = attributes(chain[CHAIN_HOOK])
+                    table, name = (chain[key].rstrip(b"\0").decode() for key in (CHAIN_TABLE, CHAIN_NAME))
+                    number, priority = (int.from_bytes(hook[key], "big", signed=True) for key in (1, 2))
+                    found[table, name] = number, priority
+    except KernelError:
+        return {}
+    return found
 
 
 def ask(kind: int, flags: int, *, family: int, body: bytes = b"") -> Iterator[dict[int, bytes]]:

@@ -13,7 +13,7 @@ from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
-from netlab.model.journey import CheckResult, ProbeResult
+from netlab.model.journey import CheckResult, Journey, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
 
@@ -96,6 +96,15 @@ def probe(
     """Send `count` packets from a place to a target and report how each fared. `timeout` is seconds until dropped."""
     text = run_task(paths, TaskName.PROBE, from_=from_, to=to, protocol=protocol, count=count, timeout=timeout)
     return ProbeResult.model_validate_json(text)
+
+
+def trace(paths: LabPaths, from_: str, to: str, *, timeout: float = 1.0, method: str | None = None) -> Journey:
+    """Send one packet from a place to a target and follow it and its answer; no prediction with it.
+
+    `method` is how rules are observed (`legacy`, `nft`), None for what fits each node.
+    """
+    text = run_task(paths, TaskName.TRACE, from_=from_, to=to, timeout=timeout, method=method)
+    return Journey.model_validate_json(text)
 
 
 def check(paths: LabPaths) -> CheckResult:

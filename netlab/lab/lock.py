@@ -68,6 +68,17 @@ def commanding(paths: LabPaths) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until nobody else is in such a block with that file, then hold it; a process that is killed lets it go."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def holders(path: Path) -> tuple[int, ...]:
     """The processes, other than the caller, that hold the lock on `path`, as the kernel shows them in /proc.
 

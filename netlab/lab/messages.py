@@ -56,6 +56,7 @@ class TaskName(StrEnum):
 
     PROBE = "probe"
     CHECK = "check"
+    TRACE = "trace"
     PROXIES = "proxies"
     MODES = "modes"
 

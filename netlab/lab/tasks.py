@@ -11,6 +11,7 @@ from netlab.agents.kube_proxy.modes import Mode, mode_of
 from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside
 from netlab.lab import proxies
+from netlab.lab.lock import one_at_a_time
 from netlab.lab.messages import TaskName
 from netlab.lab.view import running_view as _view
 from netlab.model.modes import ProxyMode
@@ -46,6 +47,19 @@ def check(paths: LabPaths, _arguments: Arguments) -> str:
     view = _view(paths)
     with _prober(view) as prober:
         return proof.check(view, prober.probe).model_dump_json(by_alias=True)
+
+
+def trace(paths: LabPaths, arguments: Arguments) -> str:
+    """Send one packet from a place to a target and follow it: a Journey. One trace at a time in a lab."""
+    from netlab.kernel.tracing.tracing import Method  # noqa: PLC0415
+    from netlab.probe.tracing.tracer import Tracer  # noqa: PLC0415
+
+    from_ = _parsed(Place.parse, arguments["from_"])
+    to = _parsed(Target.parse, arguments["to"])
+    method = Method(str(arguments["method"])) if arguments.get("method") else None
+    with one_at_a_time(paths.directory / "trace.lock"):
+        journey = Tracer(_view(paths)).trace(from_, to, timeout=float(arguments["timeout"] or 1.0), method=method)
+    return journey.model_dump_json(by_alias=True)
 
 
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
@@ -90,6 +104,7 @@ def _prober(view: ClusterView) -> Iterator[Prober]:
 TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROBE: probe,
     TaskName.CHECK: check,
+    TaskName.TRACE: trace,
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
 }

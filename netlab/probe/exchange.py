@@ -53,7 +53,10 @@ class Exchange:
         taps: Iterable[socket.socket],
         randomness: random.Random,
         ended: Callable[[Outcome], None],
+        tokens: Iterable[int] = (),
     ) -> None:
+        """`tokens` are the first flows', where they must be known beforehand."""
+        self._tokens = iter(tokens)
         self._origin, self._dialect, self._randomness, self._ended = origin, dialect, randomness, ended
         self._by_token: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
@@ -119,6 +122,8 @@ class Exchange:
                 held.close()
 
     def _new_token(self) -> int:
+        if (given := next(self._tokens, None)) is not None:
+            return given
         while (token := self._randomness.getrandbits(32)) in self._by_token:
             pass
         return token

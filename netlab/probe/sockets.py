@@ -141,10 +141,11 @@ def drain(source: socket.socket) -> Iterator[Received]:
         except OSError:  # an ICMP error that concerns the socket; the errors' own socket gets the whole of it
             continue
         if source.family != socket.AF_PACKET or address[2] == PACKET_HOST:
-            yield Received(data, _timestamp(ancillary))
+            yield Received(data, timestamp(ancillary))
 
 
-def _timestamp(ancillary: list[tuple[int, int, bytes]]) -> float:
+def timestamp(ancillary: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel got a packet, from what came along with it; now, where that does not say."""
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = struct.unpack("ll", value)

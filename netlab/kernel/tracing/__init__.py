@@ -1,0 +1,1 @@
+"""Kernel tracing: which rules of which chains one flow's packets met, as the kernel itself tells it."""

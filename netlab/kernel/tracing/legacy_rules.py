@@ -1,0 +1,122 @@
+"""The rules that put a flow under trace in legacy tables, and the texts of the rules that it met.
+
+Ours are in the table raw, which a packet meets first, and known by their comment. An empty table raw stays: what once
+was brought into a namespace the kernel takes away with that alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from netlab.errors import KernelError, MissingCapability
+from netlab.kernel.iptables_answers import HERE
+from netlab.kernel.tracing.events import Kind, TraceEvent
+from netlab.kernel.tracing.flow_match import FlowMatch, bpf_text
+from netlab.model.rules import Family
+
+RAW = "raw"
+CHAINS = ("PREROUTING", "OUTPUT")
+"""Where a packet comes in, and where one starts."""
+COMMENT = "netlab trace"
+PROGRAMS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
+NAMES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
+SYSTEM_PATH = "/usr/sbin:/sbin"
+PATIENCE_SECONDS = 20.0
+
+
+def has_tables(family: Family) -> bool:
+    """Whether this namespace has any legacy table; looking brings none."""
+    return bool(_tables(family))
+
+
+def put(match: FlowMatch) -> None:
+    """Put the flow under trace, and take out what a trace that was killed has left. MissingCapability, KernelError."""
+    _restore(match.family, [*_deletions(match.family), *_rules("-I", match)])
+
+
+def take_out(match: FlowMatch) -> None:
+    """Take out what `put` has put in, and whatever else is ours. KernelError."""
+    if RAW not in _tables(match.family):
+        return
+    try:
+        _restore(match.family, _rules("-D", match))
+    except KernelError:
+        if deletions := _deletions(match.family):
+            _restore(match.family, deletions)
+
+
+def told(family: Family, events: Iterable[TraceEvent]) -> list[TraceEvent]:
+    """The events with their rules' texts, read now."""
+    met = list(events)
+    return told_by(run([f"{PROGRAMS[family]}-save"]), met) if met else []
+
+
+def told_by(saved: str, events: Iterable[TraceEvent]) -> list[TraceEvent]:
+    """The events with the texts that iptables-save printed; one of a rule that is not there (any more) has none."""
+    lines = _lines(saved)
+    return [_told(event, lines) for event in events]
+
+
+def _told(event: TraceEvent, lines: dict[tuple[str, str], list[str]]) -> TraceEvent:
+    """The event with its rule, or with the chain's policy as `iptables -S` prints it."""
+    policy, *rules = lines.get((event.table, event.chain), [""])
+    if event.kind is Kind.POLICY:
+        return event.told(policy)
+    known = event.kind is Kind.RULE and event.number <= len(rules)
+    return event.told(rules[event.number - 1]) if known else event
+
+
+def _lines(saved: str) -> dict[tuple[str, str], list[str]]:
+    """What iptables-save printed, by table and chain: the policy, then the rules."""
+    found: dict[tuple[str, str], list[str]] = {}
+    table = ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith(":"):
+            chain, policy, _ = line[1:].split(" ", 2)
+            found[table, chain] = [f"-P {chain} {policy}"]
+        elif line.startswith("-A "):
+            found[table, line.split(" ", 2)[1]].append(line)
+    return found
+
+
+def _tables(family: Family) -> list[str]:
+    try:
+        return Path(f"/proc/thread-self/net/{NAMES[family]}").read_text().split()
+    except OSError:
+        return []
+
+
+def _rules(command: str, match: FlowMatch) -> list[str]:
+    condition = f'-m comment --comment "{COMMENT}" -m bpf --bytecode "{bpf_text(match)}"'
+    return [f"{command} {chain} {condition} -j TRACE" for chain in CHAINS]
+
+
+def _deletions(family: Family) -> list[str]:
+    if RAW not in _tables(family):
+        return []
+    lines = run([f"{PROGRAMS[family]}-save", "-t", RAW]).splitlines()
+    return [line.replace("-A", "-D", 1) for line in lines if line.startswith("-A") and f'"{COMMENT}"' in line]
+
+
+def _restore(family: Family, lines: Sequence[str]) -> None:
+    script = "\n".join((f"*{RAW}", *lines, "COMMIT", ""))
+    run([f"{PROGRAMS[family]}-restore", "--noflush", "-w", "5", "-T", RAW], text=script)
+
+
+def run(argv: Sequence[str], *, text: str | None = None) -> str:
+    """What a program of iptables prints. MissingCapability: not installed. KernelError: it failed."""
+    program = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+    if program is None:
+        raise MissingCapability(f"{argv[0]} is not installed", "install the package iptables")
+    done = subprocess.run(
+        [program, *argv[1:]], input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
+    if done.returncode:
+        raise KernelError(" ".join(argv), HERE, 0, done.stderr.strip())
+    return done.stdout

@@ -1,0 +1,109 @@
+"""What nftables reports of packets under trace: the netlink group NFNLGRP_NFTRACE.
+
+The first report of a packet in a base chain carries its headers, the others do not: they have the same number.
+Source: <linux/netfilter/nf_tables.h>, enum nft_trace_attributes; net/netfilter/nf_tables_trace.c.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netlab.errors import KernelError
+from netlab.kernel.netlink import SOL_NETLINK, attributes
+from netlab.kernel.nft_chains import NETFILTER_HEADER, NETLINK_NETFILTER, NFTABLES, messages
+from netlab.kernel.tracing.events import Kind, TraceEvent
+from netlab.kernel.tracing.nft_rules import COMPATIBLE
+
+NETLINK_ADD_MEMBERSHIP, GROUP_TRACE = 1, 9
+TRACE = NFTABLES | 17
+TABLE, CHAIN, HANDLE, TYPE, VERDICT, IDENTITY = 1, 2, 3, 4, 5, 6
+NETWORK_HEADER, TRANSPORT_HEADER, INCOMING, OUTGOING, MARK = 8, 9, 10, 12, 14
+POLICY = 16
+VERDICT_CODE = 1
+KINDS = {1: Kind.POLICY, 2: Kind.RETURN, 3: Kind.RULE}
+VERDICTS = {0: "drop", 1: "accept", 2: "stolen", 3: "queue", -1: "continue", -3: "jump", -4: "goto", -5: "return"}
+FAMILIES = {0: "unspec", 1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
+RECEIVE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """A packet in a base chain, as its first report there told."""
+
+    chain: str
+    packet: bytes
+    incoming: int
+    outgoing: int
+
+
+class NftTraceLog:
+    """Listens in the current network namespace. KernelError: no rights, or no nftables."""
+
+    def __init__(self, where: str) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
+            self._socket.bind((0, 0))
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, GROUP_TRACE)
+        except OSError as error:
+            raise KernelError("listen to the trace of nftables", where, error.errno or 0) from error
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+    def events(self) -> Iterator[TraceEvent]:
+        """What was reported since this was last asked, in its order."""
+        passing: dict[bytes, _Passing] = {}
+        while True:
+            try:
+                data = self._socket.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:  # some are lost, the others are there
+                    raise
+                continue
+            for kind, body in messages(data):
+                if kind == TRACE:
+                    yield _event(body[0], attributes(body[NETFILTER_HEADER.size :]), passing)
+
+
+def _event(family: int, found: dict[int, bytes], passing: dict[bytes, _Passing]) -> TraceEvent:
+    table, chain = (found.get(key, b"").rstrip(b"\0").decode() for key in (TABLE, CHAIN))
+    identity = found.get(IDENTITY, b"")
+    if NETWORK_HEADER in found:
+        passing[identity] = _Passing(
+            chain,
+            found[NETWORK_HEADER] + found.get(TRANSPORT_HEADER, b""),
+            _number(found.get(INCOMING)),
+            _number(found.get(OUTGOING)),
+        )
+    seen = passing.get(identity, _Passing(chain, b"", 0, 0))
+    return TraceEvent(
+        table=table,
+        chain=chain,
+        kind=KINDS.get(_number(found.get(TYPE)), Kind.RETURN),
+        number=_number(found.get(HANDLE)),
+        packet=seen.packet,
+        mark=_number(found.get(MARK)),
+        place=f"{table}/{seen.chain}",
+        hook=seen.chain if COMPATIBLE.fullmatch(seen.chain) else "",
+        incoming=seen.incoming,
+        outgoing=seen.outgoing,
+        verdict=_verdict(found),
+        family=FAMILIES.get(family, str(family)),
+    )
+
+
+def _verdict(found: dict[int, bytes]) -> str | None:
+    code = attributes(found.get(VERDICT, b"")).get(VERDICT_CODE) or found.get(POLICY)
+    return VERDICTS.get(struct.unpack(">i", code)[0] & -1) if code else None
+
+
+def _number(data: bytes | None) -> int:
+    return int.from_bytes(data, "big") if data else 0

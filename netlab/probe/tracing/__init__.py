@@ -1,0 +1,1 @@
+"""One flow, followed hook by hook through a lab: `netlab trace`."""

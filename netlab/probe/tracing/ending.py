@@ -1,0 +1,184 @@
+"""How the journey ended, where, and what did it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlab.kernel.conntrack import Flow as Connection
+from netlab.kernel.conntrack import Tuple
+from netlab.kernel.conntrack_news import spelled
+from netlab.model.journey import Hop, Journey, PacketSeen, PacketVerdict, Way
+from netlab.model.names import Place
+from netlab.model.targets import Target
+from netlab.probe.cluster import ClusterView, pod_name, pod_place
+from netlab.probe.tracing.hops import Narrator
+
+ENDS = ("DROP", "REJECT")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a flow once it is over; connections with the namespace that made them."""
+
+    view: ClusterView
+    verdict: PacketVerdict
+    narrator: Narrator
+    connections: list[tuple[str, Connection]]
+
+
+def ended(from_: Place, to: Target, facts: Facts) -> Journey:
+    """The Journey, with the verdict at the hop where it fell."""
+    hops = _with_connections(facts)
+    hops, meaning = _with_verdict(hops, facts)
+    return Journey(
+        from_=str(from_),
+        to=str(to),
+        verdict=facts.verdict,
+        pod=_pod(hops, facts),
+        meaning=meaning,
+        hops=tuple(hops),
+    )
+
+
+def _pod(hops: list[Hop], facts: Facts) -> str | None:
+    got = [hop.at for hop in hops if hop.hook == "socket"]
+    names = {str(pod_place(pod)): pod_name(pod) for pod in facts.view.pods}
+    return names.get(got[-1]) if got else None
+
+
+# --- connections
+
+
+def _with_connections(facts: Facts) -> list[Hop]:
+    """The hops, each connection told at the hook that translated its first packet, or else at the last one it met."""
+    hops = list(facts.narrator.hops)
+    for where, connection in facts.connections:
+        place = where.removeprefix(f"{facts.view.lab}.")
+        number = _made_at(hops, place, connection.original)
+        if number is not None:
+            hops[number] = hops[number].model_copy(update={"detail": spelled(connection)})
+    return hops
+
+
+def _made_at(hops: list[Hop], place: str, original: Tuple) -> int | None:
+    """The number of the hop that has made the connection."""
+    met = [
+        number
+        for number, hop in enumerate(hops)
+        if hop.way is Way.REQUEST
+        and hop.at.partition("/")[2] == place
+        and "/" in hop.hook
+        and not hop.hook.startswith("link/")
+        and _is(original, hops[max(0, number - 1)].packet, hop.packet)
+    ]
+    translated = [number for number in met if {"dst", "dport"} & set(hops[number].changed)]
+    return next(iter(translated or met[-1:]), None)
+
+
+def _is(original: Tuple, *packets: PacketSeen) -> bool:
+    """Whether one of the packets is the connection's first."""
+    ends = (str(original.source), str(original.destination))
+    ports = (original.source_port, original.destination_port)
+    return any(
+        (packet.src, packet.dst) == ends and (packet.sport is None or (packet.sport, packet.dport) == ports)
+        for packet in packets
+    )
+
+
+# --- the verdict
+
+
+def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
+    requests = [number for number, hop in enumerate(hops) if hop.way is Way.REQUEST]
+    replies = [number for number, hop in enumerate(hops) if hop.way is Way.REPLY]
+    last = requests[-1]
+    place = hops[last]
+    stopped = _stopped_by(place) or facts.narrator.stopped.get(last)
+    if stopped:
+        return _marked(hops, last, facts.verdict), f"{place.at} {_did(stopped)} it in {place.hook}: {stopped}"
+    choice = facts.narrator.choices.get(last)
+    if choice is not None and choice.number:
+        return _marked(hops, last, facts.verdict), f"{place.at} has no way for it: {choice.text}"
+    answered = [hops[number] for number in replies]
+    if answered and answered[0].at == place.at:
+        return _at_socket(hops, last, facts, answered)
+    if facts.narrator.delivered.get(Way.REQUEST) == place.at:
+        program = Hop(at=place.at, hook=_program(hops, last, facts), packet=place.packet, verdict=facts.verdict)
+        return [*hops[: last + 1], program, *hops[last + 1 :]], f"{place.at} got it; there was no answer"
+    return _marked(hops, last, facts.verdict), f"it was seen last at {place.at}, {place.hook}"
+
+
+def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) -> tuple[list[Hop], str]:
+    packet = hops[last].packet
+    lost = facts.verdict is PacketVerdict.DROPPED
+    refused = _is_error(answered[0]) or (answered[0].packet.flags or "").startswith("R")
+    detail = f"nobody listens on port {packet.dport}" if refused else None
+    if refused and _is_error(answered[0]) and _is_balanced(hops[last], facts):
+        detail = "the virtual server has no real server"
+    at_socket = PacketVerdict.REFUSED if refused else PacketVerdict.REACHED
+    by_balancer = _is_error(answered[0]) and _is_balanced(hops[last], facts)
+    socket = Hop(
+        at=hops[last].at,
+        hook="ipvs" if by_balancer else _program(hops, last, facts),
+        way=Way.REQUEST,
+        packet=packet,
+        detail=detail,
+        verdict=at_socket,
+    )
+    told = [*hops[: last + 1], socket, *hops[last + 1 :]]
+    if lost:
+        end = told[-1]
+        stopped = _stopped_by(end)
+        by = f": {stopped}" if stopped else _stranger(end, facts)
+        return _marked(told, len(told) - 1, facts.verdict), f"the answer was lost at {end.at}, {end.hook}{by}"
+    if refused:
+        return told, f"{socket.at} got it and turned it down: {detail}"
+    return told, f"{socket.at} got it and answered"
+
+
+def _is_balanced(hop: Hop, facts: Facts) -> bool:
+    """Whether it is a virtual server of IPVS that was asked."""
+    if hop.at not in facts.narrator.balancers:
+        return False
+    return any(
+        hop.packet.dst in service.spec.cluster_ips and any(port.port == hop.packet.dport for port in service.spec.ports)
+        for service in facts.view.services
+    )
+
+
+def _program(hops: list[Hop], last: int, facts: Facts) -> str:
+    """What got the packet: the proxy of a node where rules led it to one, else a socket."""
+    first, packet = hops[0].packet, hops[last].packet
+    led = (first.dst, first.dport) != (packet.dst, packet.dport)
+    endpoints = {str(address) for address in facts.view.endpoint_addresses()}
+    return "proxy" if led and hops[last].at.startswith("node/") and packet.dst not in endpoints else "socket"
+
+
+def _stranger(end: Hop, facts: Facts) -> str:
+    """Why who asked does not take the answer that came."""
+    asked = next(hop for hop in facts.narrator.hops if hop.way is Way.REQUEST)
+    if end.at != asked.at or (end.packet.src, end.packet.sport) == (asked.packet.dst, asked.packet.dport):
+        return ""
+    return (
+        f": it comes from {end.packet.src}, who was not asked, for nothing translated it back "
+        "(over a bridge that takes bridge-nf-call-iptables = 1)"
+    )
+
+
+def _is_error(hop: Hop) -> bool:
+    return hop.packet.proto == "icmp" and "echo" not in (hop.packet.flags or "")
+
+
+def _stopped_by(hop: Hop) -> str | None:
+    """The rule that ended the packet at this hop."""
+    last = hop.rules[-1].rule if hop.rules else ""
+    words = last.replace(";", " ").split()
+    return last if any(word in words for word in (*ENDS, "drop", "reject")) else None
+
+
+def _did(rule: str) -> str:
+    return "refused" if "reject" in rule.lower() else "dropped"
+
+
+def _marked(hops: list[Hop], number: int, verdict: PacketVerdict) -> list[Hop]:
+    return [hop.model_copy(update={"verdict": verdict}) if n == number else hop for n, hop in enumerate(hops)]

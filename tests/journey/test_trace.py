@@ -1,0 +1,362 @@
+"""`netlab trace`: what it tells of a packet is what the kernel did with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from netlab_command import PREFIX, Caller, Lab, comes_true, topology
+
+from netlab.model.journey import Hop, Journey, PacketVerdict, Way
+
+EMPTY = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: empty}
+spec:
+  clusterIP: 10.96.0.81
+  selector: {app: nobody}
+  ports: [{port: 80}]
+"""
+DATAGRAMS = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: echo, labels: {app: echo}}
+spec:
+  nodeName: node2
+  containers:
+    - name: echo
+      image: netlab/server
+      ports: [{containerPort: 7, protocol: UDP}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: echo}
+spec:
+  clusterIP: 10.96.0.82
+  selector: {app: echo}
+  ports: [{port: 7, protocol: UDP}]
+"""
+DROP = ("FORWARD", "-p", "tcp", "--dport", "8080", "-j", "DROP")
+TWO = f"{PREFIX}-traced"
+NFT = f"{PREFIX}-traced-nft"
+OURS = "netlab trace"
+
+
+def text(name: str, *, mode: str = "iptables") -> str:
+    whole = topology("two-nodes", name=name) + EMPTY + DATAGRAMS
+    return whole.replace("\nspec:\n", f"\nspec:\n  proxy: {{mode: {mode}}}\n", 1)
+
+
+@pytest.fixture(scope="module")
+def two(root: Caller) -> Iterator[Lab]:
+    """Two nodes in mode iptables."""
+    with root.lab(TWO, text(TWO)) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def modern(root: Caller) -> Iterator[Lab]:
+    """Two nodes in mode nftables."""
+    with root.lab(NFT, text(NFT, mode="nftables")) as lab:
+        yield lab
+
+
+def trace(lab: Lab, from_: str, to: str, *options: str) -> Journey:
+    done = lab.run("trace", from_, to, *options, "-o", "json")
+    assert done.out, done.err
+    journey = Journey.model_validate_json(done.out)
+    assert done.status == (0 if journey.verdict is PacketVerdict.REACHED else 1), done.err
+    return journey
+
+
+def until(lab: Lab, pod: str, from_: str, to: str, *options: str) -> Journey:
+    """The journey of the first packet that comes to that Pod: chance decides which one gets it."""
+    for _ in range(60):
+        journey = trace(lab, from_, to, *options)
+        if journey.pod == pod:
+            return journey
+    raise AssertionError(f"no packet came to {pod}")
+
+
+def places(journey: Journey, way: Way) -> list[str]:
+    """Where the packet was, each place once a visit."""
+    found: list[str] = []
+    for hop in journey.hops:
+        if hop.way is way and found[-1:] != [hop.at]:
+            found.append(hop.at)
+    return found
+
+
+def changes(journey: Journey) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    return [(hop.way.value, hop.at, hop.hook, hop.changed) for hop in journey.hops if hop.changed]
+
+
+def ends(journey: Journey) -> list[Hop]:
+    return [hop for hop in journey.hops if hop.verdict is not None]
+
+
+def left_on(lab: Lab, node: str) -> str:
+    """What traces have left in a node's tables."""
+    raw = lab.ok("exec", f"node/{node}", "--", "iptables-legacy", "-t", "raw", "-S")
+    tables = lab.ok("exec", f"node/{node}", "--", "nft", "list", "tables")
+    return "\n".join(line for line in (raw + tables).splitlines() if OURS in line or "netlab-trace" in line)
+
+
+# --- to a ClusterIP
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("method", [(), ("--mode", "nft")])
+def test_a_packet_to_a_cluster_ip_is_followed_across_nodes_and_back(two: Lab, method: tuple[str, ...]) -> None:
+    journey = until(two, "web-2", "pod/shell", "service/web:80", *method)
+    way = ["pod/shell", "node/node1", "fabric", "node/node2", "pod/web-2"]
+    assert (places(journey, Way.REQUEST), places(journey, Way.REPLY)) == (way, way[::-1])
+    assert changes(journey) == [
+        ("request", "node/node1", "nat/PREROUTING", ("dst", "dport")),
+        ("reply", "node/node1", "nat/POSTROUTING", ("src", "sport")),
+    ]
+    translated = next(hop for hop in journey.hops if hop.changed)
+    assert [hit.chain for hit in translated.rules][:2] == ["PREROUTING", "KUBE-SERVICES"]
+    assert re.search(r"-j DNAT --to-destination 10\.244\.1\.2:8080$", translated.rules[-1].rule)
+    assert translated.rules[1].comment == "default/web cluster IP"
+    assert "src=10.244.0.3 dst=10.96.0.80" in (translated.detail or "")
+    assert [(hop.at, hop.hook, hop.verdict) for hop in ends(journey)] == [
+        ("pod/web-2", "socket", PacketVerdict.REACHED)
+    ]
+    assert left_on(two, "node1") == ""
+
+
+@pytest.mark.root
+def test_the_chance_of_an_endpoint_is_told(two: Lab) -> None:
+    journey = until(two, "web-1", "pod/shell", "service/web:80")
+    assert [hit.probability for hop in journey.hops for hit in hop.rules if hit.probability] == [0.5]
+    assert places(journey, Way.REQUEST) == ["pod/shell", "node/node1", "pod/web-1"]
+
+
+@pytest.mark.root
+def test_a_pod_that_reaches_itself_is_masqueraded_by_the_marked_packet(two: Lab) -> None:
+    journey = until(two, "web-1", "pod/web-1", "service/web:80")
+    marked = [hop for hop in journey.hops if hop.packet.mark == 0x4000]
+    assert "nat/PREROUTING" in {hop.hook for hop in marked}
+    masqueraded = next(hop for hop in journey.hops if "src" in hop.changed)
+    assert (masqueraded.hook, masqueraded.packet.src) == ("nat/POSTROUTING", "10.244.0.1")
+    assert "MASQUERADE" in masqueraded.rules[-1].rule
+
+
+@pytest.mark.root
+def test_a_node_port_is_followed_from_outside(two: Lab) -> None:
+    journey = until(two, "web-2", "external/client", "node/node1:30080")
+    way = ["external/client", "fabric", "node/node1", "fabric", "node/node2", "pod/web-2"]
+    assert (places(journey, Way.REQUEST), places(journey, Way.REPLY)) == (way, way[::-1])
+    assert "KUBE-NODEPORTS" in {hit.chain for hop in journey.hops for hit in hop.rules}
+
+
+@pytest.mark.root
+def test_a_node_starts_in_output(two: Lab) -> None:
+    journey = trace(two, "node/node1", "service/web:80")
+    translated = next(hop for hop in journey.hops if "dst" in hop.changed)
+    assert (journey.hops[0].hook, translated.hook, translated.at) == ("route", "nat/OUTPUT", "node/node1")
+
+
+@pytest.mark.root
+def test_a_datagram_is_followed_too(two: Lab) -> None:
+    journey = trace(two, "pod/shell", "service/echo:7/udp")
+    assert journey.pod == "echo"
+    assert [change[2] for change in changes(journey)] == ["nat/PREROUTING", "nat/POSTROUTING"]
+    assert places(journey, Way.REPLY)[-1] == "pod/shell"
+
+
+@pytest.mark.root
+def test_a_ping_is_followed_too(two: Lab) -> None:
+    journey = trace(two, "pod/shell", "pod/web-2/icmp")
+    assert (journey.pod, changes(journey)) == ("web-2", [])
+    assert {hop.packet.flags for hop in journey.hops} == {"echo request", "echo reply"}
+
+
+# --- where it ends
+
+
+@pytest.mark.root
+def test_without_endpoints_the_rule_that_refuses_is_named(two: Lab) -> None:
+    journey = trace(two, "pod/shell", "service/empty:80")
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, end.hook) == (PacketVerdict.REFUSED, "node/node1", "filter/FORWARD")
+    assert end.rules[-1].comment == "default/empty has no endpoints"
+    assert "REJECT" in (journey.meaning or "")
+    assert {hop.packet.flags for hop in journey.hops if hop.way is Way.REPLY} == {"port unreachable"}
+
+
+@pytest.mark.root
+def test_a_rule_put_in_by_hand_that_drops_is_named(two: Lab) -> None:
+    two.ok("exec", "node/node2", "--", "iptables-legacy", "-I", *DROP)
+    try:
+        journey = trace(two, "pod/shell", "pod/web-2:8080")
+    finally:
+        two.ok("exec", "node/node2", "--", "iptables-legacy", "-D", *DROP)
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, end.hook) == (PacketVerdict.DROPPED, "node/node2", "filter/FORWARD")
+    assert end.rules[-1].rule == "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP"
+    assert trace(two, "pod/shell", "pod/web-2:8080").verdict is PacketVerdict.REACHED
+
+
+@pytest.mark.root
+def test_where_nobody_listens_the_pod_itself_refuses(two: Lab) -> None:
+    journey = trace(two, "pod/shell", "pod/web-2:9999")
+    (end,) = ends(journey)
+    assert (end.at, end.hook, end.verdict) == ("pod/web-2", "socket", PacketVerdict.REFUSED)
+    assert "nobody listens" in (end.detail or "")
+    assert {hop.packet.flags for hop in journey.hops if hop.way is Way.REPLY} == {"R."}
+
+
+@pytest.mark.root
+def test_from_outside_the_router_has_no_way_to_a_pod(two: Lab) -> None:
+    journey = trace(two, "external/client", "pod/web-1:8080")
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at) == (PacketVerdict.UNREACHABLE, "fabric")
+
+
+@pytest.mark.root
+def test_a_place_without_a_route_sends_nothing(two: Lab) -> None:
+    two.ok("exec", "pod/shell", "--", "ip", "route", "del", "default")
+    try:
+        journey = trace(two, "pod/shell", "service/web:80")
+    finally:
+        two.ok("exec", "pod/shell", "--", "ip", "route", "add", "default", "via", "10.244.0.1", "dev", "eth0")
+    assert [(hop.at, hop.hook, hop.verdict) for hop in journey.hops] == [
+        ("pod/shell", "route", PacketVerdict.UNREACHABLE)
+    ]
+
+
+@pytest.mark.root
+def test_a_node_that_does_not_forward_is_told_by_its_setting(two: Lab) -> None:
+    setting = "net.ipv4.conf.eth0.forwarding"
+    two.ok("exec", "node/node2", "--", "sysctl", "-qw", f"{setting}=0")
+    try:
+        journey = trace(two, "pod/shell", "pod/web-2:8080")
+    finally:
+        two.ok("exec", "node/node2", "--", "sysctl", "-qw", f"{setting}=1")
+    assert (ends(journey)[0].at, ends(journey)[0].hook) == ("node/node2", "route")
+    assert setting in (journey.meaning or "")
+
+
+# --- what it leaves
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("method", ["legacy", "nft"])
+def test_a_trace_that_is_killed_leaves_nothing(two: Lab, method: str) -> None:
+    for _ in range(2):
+        two.ok("exec", "node/node1", "--", "iptables-legacy", "-I", *DROP)
+    waits = ["trace", "-l", two.name, "pod/shell", "pod/web-2:8080", "--timeout", "60", "--mode", method]
+    try:
+        with two.caller.start(*waits) as process:
+            assert comes_true(lambda: left_on(two, "node1") != "")
+            process.kill()
+        assert comes_true(lambda: left_on(two, "node1") + left_on(two, "node2") == "")
+    finally:
+        for _ in range(2):
+            two.ok("exec", "node/node1", "--", "iptables-legacy", "-D", *DROP)
+    assert trace(two, "pod/shell", "pod/web-2:8080").verdict is PacketVerdict.REACHED
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("method", ["legacy", "nft"])
+def test_kube_proxy_takes_a_trace_for_no_damage(two: Lab, method: str) -> None:
+    before = counters(two, "node1")
+    trace(two, "pod/shell", "service/web:80", "--mode", method)
+    after = counters(two, "node1")
+    assert before.keys() == after.keys()
+    assert all(after[rule] >= count for rule, count in before.items())
+    assert sum(after.values()) > sum(before.values())
+
+
+def counters(lab: Lab, node: str) -> dict[str, int]:
+    """Packets by rule of the table nat."""
+    saved = lab.ok("exec", f"node/{node}", "--", "iptables-legacy-save", "-c", "-t", "nat")
+    return {rule: int(count) for count, rule in re.findall(r"^\[(\d+):\d+\] (-A .*)$", saved, flags=re.MULTILINE)}
+
+
+# --- other modes, and without root
+
+
+@pytest.mark.root
+def test_in_mode_nftables_the_chains_of_kube_proxy_are_told(modern: Lab) -> None:
+    journey = until(modern, "web-2", "pod/shell", "service/web:80")
+    assert changes(journey)[0] == ("request", "node/node1", "kube-proxy/nat-prerouting", ("dst", "dport"))
+    translated = next(hop for hop in journey.hops if hop.changed)
+    assert "dnat to 10.244.1.2:8080" in translated.rules[-1].rule
+    assert not any(hop.hook.startswith("netlab-trace") for hop in journey.hops)
+    assert left_on(modern, "node1") == ""
+
+
+@pytest.mark.root
+def test_in_mode_nftables_the_rule_that_refuses_is_named(modern: Lab) -> None:
+    journey = trace(modern, "pod/shell", "service/empty:80")
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at) == (PacketVerdict.REFUSED, "node/node1")
+    assert "reject" in end.rules[-1].rule
+
+
+def test_an_ordinary_user_traces_in_a_lab_of_their_own(user: Caller) -> None:
+    name = f"{PREFIX}-traced-user"
+    with user.lab(name, topology("two-nodes", name=name)) as lab:
+        journey = trace(lab, "pod/shell", "service/web:80")
+        assert journey.verdict is PacketVerdict.REACHED
+        assert changes(journey)[0][2] == "nat/PREROUTING"
+
+
+@pytest.mark.root
+def test_people_get_a_table_and_unknown_places_an_error(two: Lab) -> None:
+    assert "nat/PREROUTING" in two.ok("trace", "pod/shell", "service/web:80")
+    done = two.run("trace", "pod/nobody", "service/web:80", "-o", "json")
+    told: dict[str, Any] = json.loads(done.err)
+    assert (done.status, done.out, "pod/nobody" in told["problems"][0]["message"]) == (4, "", True)
+
+
+# --- mode userspace
+
+
+USERSPACE = f"{PREFIX}-traced-us"
+
+
+@pytest.fixture(scope="module")
+def proxied(root: Caller) -> Iterator[Lab]:
+    """Two nodes in mode userspace."""
+    with root.lab(USERSPACE, text(USERSPACE, mode="userspace")) as lab:
+        yield lab
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("service", "pods"), [("web:80", {"web-1", "web-2"}), ("echo:7/udp", {"echo"})])
+def test_in_mode_userspace_the_proxy_takes_the_packet_in_and_speaks_to_a_pod_itself(
+    proxied: Lab, service: str, pods: set[str]
+) -> None:
+    journey = trace(proxied, "pod/shell", f"service/{service}")
+    assert journey.pod in pods
+    proxies = [
+        (hop.way.value, hop.at, {"src", "dst"} <= set(hop.changed)) for hop in journey.hops if hop.hook == "proxy"
+    ]
+    assert proxies == [("request", "node/node1", True), ("reply", "node/node1", True)]
+    assert "REDIRECT" in next(hop for hop in journey.hops if hop.changed).rules[-1].rule
+    assert journey.hops[-1].at == "pod/shell"
+
+
+# --- mode ipvs
+
+
+@pytest.mark.root
+@pytest.mark.ipvs
+def test_in_mode_ipvs_the_balancer_and_the_server_that_it_chose_are_told(root: Caller) -> None:
+    name = f"{PREFIX}-traced-ipvs"
+    with root.lab(name, topology("ipvs", name=name)) as lab:
+        journey = trace(lab, "pod/shell", "service/web:80")
+    balanced = [(hop.way.value, hop.at, hop.changed) for hop in journey.hops if hop.hook == "ipvs"]
+    assert balanced == [("request", "node/node1", ("dst", "dport"))]
+    assert journey.pod in {"web-1", "web-2"}
+    assert journey.hops[-1].at == "pod/shell"
