@@ -8,7 +8,25 @@ from typing import TYPE_CHECKING
 import typer
 from typer.core import TyperGroup
 
-from netlab.cli import faults, files, lifecycle, machine, modes, objects, packets, places, proxy, render, traces, why
+from netlab.cli import (
+    capture,
+    connections,
+    faults,
+    files,
+    graph,
+    lifecycle,
+    machine,
+    modes,
+    objects,
+    packets,
+    places,
+    proxy,
+    render,
+    rules,
+    top,
+    traces,
+    why,
+)
 from netlab.cli.proxy_flags import GoFlags
 
 if TYPE_CHECKING:
@@ -19,8 +37,17 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     "Before it runs": {"validate": files.validate, "plan": files.plan},
     "Its objects": {"get": objects.get, "apply": objects.apply, "delete": objects.delete, "scale": objects.scale},
     "Inside it": {"exec": places.exec_, "shell": places.shell, "logs": places.logs},
-    "Its packets": {"probe": packets.probe, "check": packets.check, "trace": traces.trace, "why": why.why},
-    "Its proxies": {"set-mode": modes.set_mode},
+    "Its picture": {"graph": graph.graph},
+    "Its packets": {
+        "probe": packets.probe,
+        "check": packets.check,
+        "trace": traces.trace,
+        "why": why.why,
+        "capture": capture.capture,
+        "conntrack": connections.conntrack,
+        "top": top.top,
+    },
+    "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules},
     "Its faults": {"break": faults.break_, "heal": faults.heal},
     "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},
     "This machine": {

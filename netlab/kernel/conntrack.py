@@ -23,7 +23,7 @@ NETLINK_NETFILTER = 12
 SUBSYSTEM = 1 << 8
 GET, DELETE = SUBSYSTEM | 1, SUBSYSTEM | 2
 NETFILTER_HEADER = struct.Struct("=BBH")
-TUPLE_ORIGINAL, TUPLE_REPLY, STATUS, PROTOCOL_INFO, MARK, IDENTITY = 1, 2, 3, 4, 8, 12
+TUPLE_ORIGINAL, TUPLE_REPLY, STATUS, PROTOCOL_INFO, TIMEOUT, MARK, IDENTITY = 1, 2, 3, 4, 7, 8, 12
 TUPLE_ADDRESSES, TUPLE_PROTOCOL = 1, 2
 ADDRESSES = {Family.IPV4: (1, 2), Family.IPV6: (3, 4)}
 PROTOCOL_NUMBER, SOURCE_PORT, DESTINATION_PORT, ICMP_ID, ICMP6_ID = 1, 2, 3, 4, 7
@@ -71,7 +71,8 @@ class Flow:
 
     `original` is what the first packet said, `reply` what an answer to it says before it is translated back: its
     source is who answers, after DNAT; its destination who is answered, after SNAT. `state` is a TCP connection's, ""
-    for other protocols. `mark` is the connection's (CONNMARK), not a packet's.
+    for other protocols. `mark` is the connection's (CONNMARK), not a packet's. `timeout` is the seconds until the entry
+    is forgotten unless another packet comes.
     """
 
     family: Family
@@ -81,6 +82,7 @@ class Flow:
     status: frozenset[Status]
     state: str
     mark: int
+    timeout: int
     identity: bytes
     """The entry's number, which another flow may have later."""
 
@@ -168,6 +170,7 @@ def read_flow(message: bytes, family: Family) -> Flow:
         status=frozenset(meaning for bit, meaning in enumerate(Status) if status >> bit & 1),
         state=_tcp_state(parts.get(PROTOCOL_INFO, b"")) if protocol == NUMBERS["tcp"] else "",
         mark=int.from_bytes(parts.get(MARK, b""), "big"),
+        timeout=int.from_bytes(parts.get(TIMEOUT, b""), "big"),
         identity=parts.get(IDENTITY, b""),
     )
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from netlab.kernel.netlink import HEADER, RouteSocket, attributes
+from netlab.errors import KernelError
+from netlab.kernel.netlink import HEADER, NLM_F_CREATE, NLM_F_REPLACE, Request, RouteSocket, attribute, attributes
 from netlab.model.rules import IPAddress
 
-RTM_GETADDR = 22
+RTM_NEWADDR, RTM_GETADDR = 20, 22
 IFADDRMSG = struct.Struct("=BBBBI")
 IFA_ADDRESS, IFA_LOCAL = 1, 2
+HERE = "this network namespace"
 
 
 def local_addresses() -> tuple[IPAddress, ...]:
@@ -21,8 +24,23 @@ def local_addresses() -> tuple[IPAddress, ...]:
 
 def addresses_by_interface() -> tuple[tuple[int, IPAddress], ...]:
     """The same, each with the number of its interface."""
-    with RouteSocket("this network namespace") as route:
+    with RouteSocket(HERE) as route:
         return tuple(_address(message) for message in route.dump(RTM_GETADDR, IFADDRMSG.pack(0, 0, 0, 0, 0)))
+
+
+def take_on(addresses: Iterable[IPAddress]) -> None:
+    """Give the current network namespace these addresses too, on its loopback interface. KernelError: refused."""
+    with RouteSocket(HERE) as route:
+        loopback = route.index("lo")
+        for refusal in route.send([_new(address, loopback) for address in addresses]):
+            raise KernelError("ip address add dev lo", HERE, refusal.number)
+
+
+def _new(address: IPAddress, interface: int) -> Request:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    header = IFADDRMSG.pack(family, address.max_prefixlen, 0, 0, interface)
+    packed = attribute(IFA_LOCAL, address.packed) + attribute(IFA_ADDRESS, address.packed)
+    return Request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, header + packed)
 
 
 def _address(message: bytes) -> tuple[int, IPAddress]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
 
 from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
+from netlab.model.connections import FlowTable
 from netlab.model.journey import CheckResult, Journey, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
+from netlab.model.rule_listing import RuleDifferences, RuleSet
 
 FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
@@ -74,20 +79,79 @@ def _environment() -> dict[str, str]:
 
 def run_task(paths: LabPaths, name: TaskName, **arguments: str | int | float | None) -> str:
     """Have the lab process run one of its functions; what it reports, as JSON. Its errors are raised here again."""
+    with _started(paths, messages.Task(name=name, arguments=arguments), ()) as running:
+        return running.result()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTask:
+    """A function of the lab process's that is at work; it ends with the `with` block that started it."""
+
+    paths: LabPaths
+    name: TaskName
+    connection: socket.socket
+    report: TextIO
+
+    def result(self) -> str:
+        """Wait for its end; what it reports, as JSON. Its errors are raised here again."""
+        text = self.report.read()
+        status = _exit_status(self.connection)
+        if not text:
+            raise NetlabError(
+                f"{self.name} failed inside lab {self.paths.lab} (exit {status}): see {self.paths.log('lab')}"
+            )
+        answer = json.loads(text)
+        if isinstance(answer, dict) and "error" in answer:
+            raise Refused(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
+        return text
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """While inside, any signal that would end this process is an interrupt of the task's instead."""
+        interrupt = messages.Signal(number=signal.SIGINT)
+        with forwarding_signals(lambda _number: messages.send(self.connection, interrupt)):
+            yield
+
+
+@contextmanager
+def _started(paths: LabPaths, task: messages.Task, files: Sequence[int]) -> Iterator[RunningTask]:
+    """The task at work, with those files; they are closed here."""
     read, write = os.pipe()
-    with os.fdopen(read) as result, connected(paths) as connection:
-        try:
-            messages.send(connection, messages.Task(name=name, arguments=arguments), (write,))
-        finally:
-            os.close(write)
-        text = result.read()
-        status = _exit_status(connection)
-    if not text:
-        raise NetlabError(f"{name} failed inside lab {paths.lab} (exit {status}): see {paths.log('lab')}")
-    answer = json.loads(text)
-    if "error" in answer:
-        raise Refused(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
-    return text
+    with os.fdopen(read) as report, contextlib.ExitStack() as handed:
+        for file in (write, *files):
+            handed.callback(os.close, file)
+        with connected(paths) as connection:
+            messages.send(connection, task, (write, *files))
+            handed.close()
+            yield RunningTask(paths, task.name, connection, report)
+
+
+@contextmanager
+def capturing(
+    paths: LabPaths,
+    *,
+    where: Sequence[str],
+    program: bytes,
+    expression: str,
+    comment: str,
+    count: int | None,
+    seconds: float | None,
+    files: tuple[int, int],
+) -> Iterator[RunningTask]:
+    """Packets of those places into the first of `files`, which are closed here; the second tells when it begins.
+
+    An interrupt ends it; then its result has the counts.
+    """
+    arguments: dict[str, str | int | float | None] = {
+        "where": " ".join(where),
+        "program": program.hex(),
+        "expression": expression,
+        "comment": comment,
+        "count": count,
+        "seconds": seconds,
+    }
+    with _started(paths, messages.Task(name=TaskName.CAPTURE, arguments=arguments), files) as running:
+        yield running
 
 
 def probe(
@@ -110,6 +174,26 @@ def trace(paths: LabPaths, from_: str, to: str, *, timeout: float = 1.0, method:
 def check(paths: LabPaths) -> CheckResult:
     """Prove the lab's `expect` block with packets."""
     return CheckResult.model_validate_json(run_task(paths, TaskName.CHECK))
+
+
+def conntrack(paths: LabPaths, node: str) -> FlowTable:
+    """What a node's connection tracking holds; NotFound: no such node."""
+    return FlowTable.model_validate_json(run_task(paths, TaskName.CONNTRACK, node=node))
+
+
+def flow_tables(paths: LabPaths) -> tuple[FlowTable, ...]:
+    """The same of every node."""
+    return tuple(FlowTable.model_validate(table) for table in json.loads(run_task(paths, TaskName.FLOWS)))
+
+
+def rules(paths: LabPaths, node: str, *, service: str | None = None) -> RuleSet:
+    """A node's rules as its kernel has them, or those of one Service; NotFound."""
+    return RuleSet.model_validate_json(run_task(paths, TaskName.RULES, node=node, service=service))
+
+
+def rule_differences(paths: LabPaths, node: str) -> RuleDifferences:
+    """Where a node's rules are not what its kube-proxy would write; NotFound, InvalidInput."""
+    return RuleDifferences.model_validate_json(run_task(paths, TaskName.RULE_DIFFERENCES, node=node))
 
 
 def set_agent(paths: LabPaths, agent: AgentKind, node: str, *, running: bool, forget: bool = False) -> None:

@@ -18,7 +18,7 @@ from netlab.lab.children import Program
 from netlab.lab.messages import AgentKind
 from netlab.lab.process import LabProcess
 from netlab.lab.start import Doors
-from netlab.lab.tasks import TASKS
+from netlab.lab.tasks import TASKS, TASKS_WITH_FILES
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.paths import LabPaths
 from netlab.workload.command import CommandSpec, spawn
@@ -87,9 +87,11 @@ def hostname(paths: LabPaths, where: str) -> str:
         return where.removeprefix(f"{paths.lab}.")
 
 
-def run_task(paths: LabPaths, request: messages.Task) -> str:
+def run_task(paths: LabPaths, request: messages.Task, files: tuple[int, ...]) -> str:
     """Run a task; its report as JSON, or its error as `{"error": ..., "exitCode": ...}`."""
     try:
+        if request.name in TASKS_WITH_FILES:
+            return TASKS_WITH_FILES[request.name](paths, request.arguments, files)
         return TASKS[request.name](paths, request.arguments)
     except NetlabError as error:
         return json.dumps({"error": str(error), "exitCode": error.exit_code})

@@ -5,7 +5,7 @@ command line                          lab process
                               <───── Started (with the terminal's master end where one was asked for)
   Signal ──────────────────────────>
                               <───── Exited
-  Task + where to write its result ─>
+  Task + where to write its result ─>     (and more open files, where the task has use for them)
                               <───── Exited
   SetAgent ────────────────────────>
                               <───── Done, or Failed
@@ -59,10 +59,15 @@ class TaskName(StrEnum):
     TRACE = "trace"
     PROXIES = "proxies"
     MODES = "modes"
+    CAPTURE = "capture"
+    CONNTRACK = "conntrack"
+    FLOWS = "flows"
+    RULES = "rules"
+    RULE_DIFFERENCES = "rule-differences"
 
 
 class Task(Message):
-    """Run one of the lab's own functions in a process of its own; its result goes to the file that comes along."""
+    """Run one of the lab's own functions in a process of its own; its result goes to the first file with it."""
 
     say: Literal["task"] = "task"
     name: TaskName

@@ -24,8 +24,8 @@ NETNS_DIRECTORY = Path("/run/netns")
 
 RunCommand = Callable[[messages.Exec, tuple[int, ...]], tuple[int, int | None]]
 """Starts a command: from the request and its open files, its pid and, if one was asked for, the terminal's master."""
-RunTask = Callable[[messages.Task], str]
-"""Runs one of the lab's functions to its end: its result as JSON."""
+RunTask = Callable[[messages.Task, tuple[int, ...]], str]
+"""Runs one of the lab's functions to its end, with the files that came for it: its result as JSON."""
 
 
 class LabProcess:
@@ -124,13 +124,13 @@ class LabProcess:
             os.close(master)
 
     def _task(self, connection: socket.socket, request: messages.Task, files: tuple[int, ...]) -> None:
-        if len(files) != 1:
-            raise ValueError("a task needs one open file for its result")
+        if not files:
+            raise ValueError("a task needs an open file for its result")
 
         def body() -> None:
             self.close_in_child()
-            with os.fdopen(os.dup(files[0]), "w") as result:
-                result.write(self._run_task(request))
+            with os.fdopen(files[0], "w") as result:
+                result.write(self._run_task(request, files[1:]))
 
         self._connections[connection] = fork(body)
 

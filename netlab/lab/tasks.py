@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -62,6 +62,45 @@ def trace(paths: LabPaths, arguments: Arguments) -> str:
     return journey.model_dump_json(by_alias=True)
 
 
+def capture(paths: LabPaths, arguments: Arguments, files: Sequence[int]) -> str:
+    """Record packets into the first of `files`; the counts."""
+    from netlab.lab import capturing  # noqa: PLC0415
+
+    return capturing.capture(_view(paths), arguments, files)
+
+
+def conntrack(paths: LabPaths, arguments: Arguments) -> str:
+    """The connections that a node's conntrack knows: a FlowTable."""
+    from netlab.lab import connections  # noqa: PLC0415
+
+    return connections.flow_table(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
+
+
+def flows(paths: LabPaths, _arguments: Arguments) -> str:
+    """The connections that all nodes' conntracks know: a list of FlowTables."""
+    from netlab.lab import connections  # noqa: PLC0415
+
+    view = _view(paths)
+    tables = [connections.flow_table(view, node.metadata.name) for node in view.nodes]
+    return json.dumps([table.model_dump(mode="json", by_alias=True) for table in tables])
+
+
+def rules(paths: LabPaths, arguments: Arguments) -> str:
+    """A node's rules as its kernel has them, all or one Service's: a RuleSet."""
+    from netlab.lab import rules as listed  # noqa: PLC0415
+
+    service = arguments.get("service")
+    found = listed.rule_set(_view(paths), str(arguments["node"]), service=str(service) if service else None)
+    return found.model_dump_json(by_alias=True)
+
+
+def rule_differences(paths: LabPaths, arguments: Arguments) -> str:
+    """Where a node's rules are not as they should be: RuleDifferences."""
+    from netlab.lab import rules as listed  # noqa: PLC0415
+
+    return listed.rule_differences(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -88,12 +127,12 @@ def _parsed(parse: Callable[[str], T], argument: str | int | float | None) -> T:
 
 @contextmanager
 def _prober(view: ClusterView) -> Iterator[Prober]:
-    from netlab.kernel import conntrack  # noqa: PLC0415
+    from netlab.kernel import conntrack as tracked  # noqa: PLC0415
     from netlab.probe.prober import Prober  # noqa: PLC0415
 
     def became(namespace: str, sent: Sent) -> tuple[IPAddress, int] | None:
         with inside(namespace):
-            return conntrack.translated(
+            return tracked.translated(
                 sent.protocol.value, (sent.source, sent.source_port), (sent.destination, sent.destination_port)
             )
 
@@ -107,5 +146,11 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.TRACE: trace,
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
+    TaskName.CONNTRACK: conntrack,
+    TaskName.FLOWS: flows,
+    TaskName.RULES: rules,
+    TaskName.RULE_DIFFERENCES: rule_differences,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""
+TASKS_WITH_FILES: Mapping[TaskName, Callable[[LabPaths, Arguments, Sequence[int]], str]] = {TaskName.CAPTURE: capture}
+"""Those that write to files of the caller's too, which come third."""

@@ -11,12 +11,19 @@ from netlab.errors import InvalidInput, Problem
 from netlab.kernel.rights import require_rights
 from netlab.model.modes import BY_PROCESS
 from netlab.model.objects import KubernetesObject
+from netlab.model.rules import Family
 from netlab.model.status import ComplaintRow, ProxyResult
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 
 
-def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iterable[Complaint] = ()) -> ProxyResult:
+def once(
+    config: ProxyConfig,
+    objects: Iterable[KubernetesObject],
+    refused: Iterable[Complaint] = (),
+    *,
+    families: tuple[Family, ...] = tuple(Family),
+) -> ProxyResult:
     """Make this network namespace serve these objects and no others; other people's rules stay.
 
     `refused` are objects that could not be read. MissingCapability: no rights here, or no tables; then nothing was
@@ -25,7 +32,7 @@ def once(config: ProxyConfig, objects: Iterable[KubernetesObject], refused: Iter
     if config.mode in BY_PROCESS:
         message = f"mode {config.mode} cannot be put in place once: without the process nobody answers"
         raise InvalidInput([Problem("argument", 0, 0, "", message)])
-    with closing(Proxier(config)) as proxier:
+    with closing(Proxier(config, families=families)) as proxier:
         return _once(proxier, config, objects, refused)
 
 
