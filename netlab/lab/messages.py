@@ -59,6 +59,7 @@ class TaskName(StrEnum):
     TRACE = "trace"
     PROXIES = "proxies"
     MODES = "modes"
+    DRIFT = "drift"
     CAPTURE = "capture"
     CONNTRACK = "conntrack"
     FLOWS = "flows"

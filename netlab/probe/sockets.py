@@ -31,8 +31,9 @@ FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 ICMP_PROTOCOLS = {Family.IPV4: socket.IPPROTO_ICMP, Family.IPV6: socket.IPPROTO_ICMPV6}
 LARGEST_PACKET = 65535
 ANCILLARY_SPACE = socket.CMSG_SPACE(struct.calcsize("ll"))
-NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EADDRNOTAVAIL})
-"""What sending fails with where there is no route (EACCES: a route of type prohibit; ip-route(8))."""
+NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EADDRNOTAVAIL, errno.EMSGSIZE})
+"""What sending fails with where there is no route (EACCES: a route of type prohibit; ip-route(8)), or none for a packet
+of that size (EMSGSIZE)."""
 
 
 class NoRoute(Exception):

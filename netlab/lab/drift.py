@@ -1,0 +1,63 @@
+"""Inside the lab: what its namespaces hold that the objects do not say, and what they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from netlab.kernel import readback, sysctls
+from netlab.kernel.both_kinds import rules_in_both_kinds
+from netlab.kernel.namespaces import inside, names_of
+from netlab.model.cluster import ClusterView
+from netlab.model.drift import Drift, DriftKind, DriftReport
+from netlab.model.names import PlaceKind
+from netlab.model.state import NamespaceState, Sysctl
+from netlab.plan.drift import drifts
+from netlab.trace import TracedLab
+
+OF_ONE_INTERFACE = {"rp_filter": "0", "forwarding": "1"}
+"""Settings that a router's interface takes from `default` when it is made, and that somebody may write afterwards."""
+
+
+def drift(view: ClusterView) -> DriftReport:
+    """All that is otherwise than planned. KernelError."""
+    traced = TracedLab(view)
+    places = {name: machine.at for name, machine in traced.machines.items()}
+    routers = {state.name for state in (traced.state.fabric, *(node.namespace for node in traced.state.nodes))}
+    seen = readback.read(view.lab)
+    wanted = tuple(_extended(state, seen) if state.name in routers else state for state in traced.state.namespaces)
+    seen = tuple(_with_seen_settings(state) if state.name in routers else state for state in seen)
+    nodes = [node.namespace.name for node in traced.state.nodes if node.namespace.name in names_of(view.lab)]
+    return DriftReport(drift=(*drifts(seen, wanted, places), *_in_both_kinds(nodes, places)))
+
+
+def _extended(wanted: NamespaceState, seen: tuple[NamespaceState, ...]) -> NamespaceState:
+    """With the settings of every interface that is there."""
+    there = next((state for state in seen if state.name == wanted.name), None)
+    links = [link.name for link in wanted.links if there and there.link(link.name) and link.name != "lo"]
+    own = tuple(
+        Sysctl(f"net/ipv4/conf/{link}/{key}", value) for link in links for key, value in OF_ONE_INTERFACE.items()
+    )
+    return replace(wanted, sysctls=(*wanted.sysctls, *own))
+
+
+def _with_seen_settings(state: NamespaceState) -> NamespaceState:
+    with inside(state.name):
+        keys = [f"net/ipv4/conf/{link.name}/{key}" for link in state.links for key in OF_ONE_INTERFACE]
+        own = tuple(Sysctl(key, value) for key in keys if (value := sysctls.read(key)) is not None)
+    return replace(state, sysctls=(*state.sysctls, *own))
+
+
+def _in_both_kinds(namespaces: list[str], places: dict[str, str]) -> Iterator[Drift]:
+    for name in namespaces:
+        with inside(name):
+            found = rules_in_both_kinds()
+        if found is not None:
+            place = places[name]
+            yield Drift(
+                place=place,
+                kind=DriftKind.BOTH_KINDS,
+                subject=place.removeprefix(f"{PlaceKind.NODE}/"),
+                text=f"{place}: {found.detail}; the kernel asks both, each program shows one of them",
+                remedy=f"netlab exec {place} -- sh -c 'iptables-nft -t nat -F; iptables-nft -F'",
+            )
