@@ -18,7 +18,7 @@ Pair = tuple[str, str]
 SYSTEM = "kube-system"
 
 
-def disagreements(paths: LabPaths, pairs: Iterable[Pair], *, count: int = 6) -> list[str]:
+def disagreements(paths: LabPaths, pairs: Iterable[Pair], *, count: int = 4) -> list[str]:
     """A line for each pair of places whose probes fared otherwise than foretold."""
     lab = TracedLab(running_view(paths))
     found = []

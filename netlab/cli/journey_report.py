@@ -81,8 +81,14 @@ def _end(journey: Journey) -> Iterator[Line]:
 def _way(hops: Sequence[Hop], *, verbose: bool) -> Iterator[Line]:
     for at, group in groupby(hops, key=lambda hop: hop.at):
         yield [(f"  {at}", HEAD)]
-        for hop, names in _merged(list(group)):
+        telling = [hop for hop in group if verbose or _tells(hop)]
+        for hop, names in _merged(telling):
             yield from _hop(hop, names, verbose=verbose)
+
+
+def _tells(hop: Hop) -> bool:
+    """Whether anything happened there: many a hook of netfilter is passed without a change."""
+    return "/" not in hop.hook or _is_link(hop) or bool(hop.changed or hop.verdict)
 
 
 def _merged(hops: Sequence[Hop]) -> Iterator[tuple[Hop, str]]:

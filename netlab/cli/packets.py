@@ -20,13 +20,6 @@ class Wanted(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-class Method(StrEnum):
-    """What `--mode` takes: how rules are observed."""
-
-    LEGACY = "legacy"
-    NFT = "nft"
-
-
 def probe(
     from_: Annotated[str, typer.Argument(metavar="FROM", help="pod/NAME, node/NAME or external/NAME")],
     to: Annotated[
@@ -53,32 +46,6 @@ def probe(
     result = control.probe(find(lab), str(source), str(aim), protocol=aim.protocol.value, count=count, timeout=timeout)
     emit(result.model_dump(mode="json", by_alias=True), output, lambda: probe_result(result))
     if any(flow.verdict.value != expect.value for flow in result.flows):
-        raise typer.Exit(1)
-
-
-def trace(
-    from_: Annotated[str, typer.Argument(metavar="FROM", help="pod/NAME, node/NAME or external/NAME")],
-    to: Annotated[
-        str,
-        typer.Argument(metavar="TO", help="service/NAME:PORT, pod/NAME:PORT, node/NAME:PORT or IP:PORT; /udp, /icmp"),
-    ],
-    *,
-    timeout: Annotated[float, typer.Option(min=0.01, max=60, help="Seconds until a packet counts as dropped.")] = 1.0,
-    method: Annotated[Method | None, typer.Option("--mode", help="How rules are observed; else what fits.")] = None,
-    expect: Annotated[Wanted, typer.Option(help="The verdict that makes the exit status 0.")] = Wanted.REACHED,
-    lab: Lab = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Send one real packet; show its journey and its answer's, hook by hook, and the rules that they met."""
-    from netlab.cli.arguments import place, target
-    from netlab.cli.journeys import journey_table
-    from netlab.lab import control
-    from netlab.lab.find import find
-
-    source, aim = place(from_), target(to)
-    journey = control.trace(find(lab), str(source), str(aim), timeout=timeout, method=method.value if method else None)
-    emit(journey.model_dump(mode="json", by_alias=True), output, lambda: journey_table(journey))
-    if journey.verdict.value != expect.value:
         raise typer.Exit(1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from netlab.model.journey import Journey
     from netlab.model.names import Place
     from netlab.model.targets import Target
-    from netlab.trace import Prediction
 
 
 class JourneyFormat(StrEnum):
@@ -29,6 +27,13 @@ class JourneyFormat(StrEnum):
     JSON = "json"
     YAML = "yaml"
     MERMAID = "mermaid"
+
+
+class Method(StrEnum):
+    """What `--mode` takes: how rules are observed."""
+
+    LEGACY = "legacy"
+    NFT = "nft"
 
 
 class Protocol(StrEnum):
@@ -49,6 +54,7 @@ def trace(
     proto: Annotated[Protocol | None, typer.Option("--proto", help="Instead of TO's own.")] = None,
     count: Annotated[int, typer.Option("--count", "-c", min=1, max=100, help="How many flows.")] = 1,
     timeout: Annotated[float, typer.Option(min=0.01, max=60, help="Seconds until a packet counts as dropped.")] = 1.0,
+    method: Annotated[Method | None, typer.Option("--mode", help="How rules are observed; else what fits.")] = None,
     expect: Annotated[Wanted, typer.Option(help="The verdict that makes the exit status 0.")] = Wanted.REACHED,
     predict: Annotated[bool, typer.Option("--predict", help="From the lab's state alone; nothing is sent.")] = False,
     file: Annotated[
@@ -76,7 +82,7 @@ def trace(
         journeys = _foretold(_view(file, lab), source, aim, by=by)
         _print(journeys, output, shown=1, verbose=verbose)
     else:
-        journeys = _traced(lab, source, aim, count=count, timeout=timeout)
+        journeys = _traced(lab, source, aim, count=count, timeout=timeout, method=method)
         _print(journeys, output, shown=count, verbose=verbose)
     if any(journey.verdict.value != expect.value for journey in journeys):
         raise typer.Exit(1)
@@ -106,28 +112,19 @@ def _foretold(view: ClusterView, source: Place, aim: Target, *, by: str | None) 
     return [prediction.journey(way) for way in (first, *others)]
 
 
-def _traced(lab: str | None, source: Place, aim: Target, *, count: int, timeout: float) -> list[Journey]:
+def _traced(
+    lab: str | None, source: Place, aim: Target, *, count: int, timeout: float, method: Method | None
+) -> list[Journey]:
     """Real flows, one after the other, each beside its prediction."""
+    from netlab.lab import control
     from netlab.lab.find import find
     from netlab.lab.view import running_view
     from netlab.trace import TracedLab, compare, foretell
 
-    paths = find(lab)
-    observe = _observer()
-    seen = [observe(paths, str(source), str(aim), timeout=timeout) for _ in range(count)]
-    prediction: Prediction = foretell(TracedLab(running_view(paths)), source, aim)
+    paths, observed_by = find(lab), method.value if method else None
+    seen = [control.trace(paths, str(source), str(aim), timeout=timeout, method=observed_by) for _ in range(count)]
+    prediction = foretell(TracedLab(running_view(paths)), source, aim)
     return [compare(journey, prediction) for journey in seen]
-
-
-def _observer() -> Callable[..., Journey]:
-    """What sends a flow through a running lab and watches it in the kernel."""
-    from netlab.errors import NetlabError
-    from netlab.lab import control
-
-    observe: Callable[..., Journey] | None = vars(control).get("trace")
-    if observe is None:
-        raise NetlabError("this netlab cannot watch the kernel yet: add --predict")
-    return observe
 
 
 def _print(journeys: list[Journey], output: JourneyFormat, *, shown: int, verbose: bool) -> None:

@@ -35,12 +35,27 @@ def compare(observed: Journey, prediction: Prediction) -> Journey:
 
 
 def _meaning(observed: Journey, way: Foretold, *, known: Prediction) -> str | None:
-    """The model's reason counts where the end is the model's too."""
-    if observed.verdict is way.verdict:
-        return known.meaning(way)
+    """The model's reason counts where the end is the model's too; else what ended it is not as the lab made it."""
     reason = known.meaning(way)
-    says = f"By the lab's state it should be {way.verdict.value}" + (f": {reason}" if reason else ".")
-    return f"{says} Has somebody changed rules, routes or sysctls by hand?"
+    if observed.verdict is way.verdict:
+        return reason or observed.meaning
+    should = f"By the lab's state it should be {way.verdict.value}" + (f": {reason}" if reason else ".")
+    return f"{should} {_by_hand(observed)}"
+
+
+def _by_hand(observed: Journey) -> str:
+    """What to look at, by the place where the observed packet ended."""
+    last = next((hop for hop in reversed(observed.hops) if hop.verdict is observed.verdict), None)
+    last = last or (observed.hops[-1] if observed.hops else None)
+    if last is None:
+        return "The kernel saw no packet at all."
+    if last.rules:
+        return f"It ended at {_place(last)}, by a rule that the lab's objects do not ask for: {last.rules[-1].rule}"
+    if last.hook == "route":
+        family = "ipv6" if ":" in last.packet.dst else "ipv4"
+        setting = f"net.{family}.conf.all.forwarding"
+        return f"It ended at {last.at}: its routes, or the sysctl {setting}, are not as the lab made them."
+    return f"It was last seen at {_place(last)}: rules, routes or sysctls behind that are not as the lab made them."
 
 
 def way_taken(observed: Journey, prediction: Prediction) -> Foretold:

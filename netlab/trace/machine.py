@@ -99,13 +99,15 @@ class Machine:
     def source(self, link: str, next_hop: IPAddress) -> IPAddress | None:
         """The address of its own that a packet out by `link` gets (inet_select_addr(); RFC 6724 in IPv6).
 
-        Of the interface's addresses the one on the next hop's network, else its first; of an interface without any,
-        the machine's first.
+        Of the interface's addresses the one on the next hop's network, else its first. Of an interface without any, the
+        machine's first, and in IPv6 the one that has the most bits in common with the next hop.
         """
         own = [each for each in self.state.addresses if each.interface.version == next_hop.version]
         there = [each.interface for each in own if each.link == link]
         near = [each.ip for each in there if next_hop in each.network]
         anywhere = [each.interface.ip for each in own]
+        if next_hop.version == 6:
+            anywhere.sort(key=lambda address: int(address) ^ int(next_hop))
         return next(iter((*near, *(each.ip for each in there), *anywhere)), None)
 
     @cached_property

@@ -20,6 +20,8 @@ from netlab.trace.track import Asked, Pick, Track
 
 NO_ROUTE = "net unreachable"
 PORT_UNREACHABLE = "port unreachable"
+HOST_UNREACHABLE = {4: "host unreachable", 6: "no route"}
+"""What a router says of an `unreachable` route (ip_error(), net/ipv4/route.c; ip6_pkt_drop(), net/ipv6/route.c)."""
 
 
 class Walk:
@@ -159,7 +161,8 @@ class Walk:
         self.track.hop(machine, "route", packet, detail=found.text)
         if found.towards is Towards.NOWHERE:
             cause = self._cause(Reason.NO_ROUTE, machine, packet, found.text)
-            self._turn_down(machine, packet, Block(PacketVerdict.UNREACHABLE, cause), says="host unreachable")
+            says = HOST_UNREACHABLE[packet.dst.version]
+            self._turn_down(machine, packet, Block(PacketVerdict.UNREACHABLE, cause), says=says)
         elif not machine.forwards(packet.dst.version):
             self._stop(PacketVerdict.DROPPED, Reason.NOT_A_ROUTER, machine, packet)
         else:

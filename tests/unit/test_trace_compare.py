@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from trace_files import lab, predicted
 
-from netlab.model.journey import Hop, Journey, PacketVerdict, Way
+from netlab.model.journey import Hop, Journey, PacketVerdict, RuleHit, Way
 from netlab.trace import Foretold, Prediction, compare
 
 Change = Callable[[tuple[Hop, ...]], tuple[Hop, ...]]
@@ -116,9 +116,29 @@ def test_another_verdict_and_another_pod_are_differences_too() -> None:
     refused = compare(seen(way, verdict=PacketVerdict.REFUSED), prediction)
     assert refused.first_difference == "the kernel says refused, the model reached"
     assert refused.meaning is not None
-    assert "should be reached" in refused.meaning
+    assert refused.meaning.startswith("By the lab's state it should be reached. It was last seen at pod/shell")
     stranger = compare(seen(way, pod="db"), prediction)
     assert stranger.first_difference == "the kernel brought it to db, the model knows web-1, web-2"
+
+
+def test_what_ended_it_against_the_lab_s_state_is_pointed_at() -> None:
+    prediction, way = cross_node()
+    cut = at(way.hops, "node/node1", "link/cni0")
+    rule = RuleHit(chain="FORWARD", rule="-A FORWARD -d 10.244.1.2/32 -j DROP")
+    end = {"hook": "filter/FORWARD", "rules": (rule,), "verdict": PacketVerdict.DROPPED}
+
+    def by_rule(hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
+        return (*hops[: cut + 1], hops[cut].model_copy(update=end))
+
+    def by_route(hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
+        return (*hops[: cut + 1], hops[cut].model_copy(update={**end, "hook": "route", "rules": ()}))
+
+    told = [
+        compare(seen(way, change=each, verdict=PacketVerdict.DROPPED), prediction).meaning or ""
+        for each in (by_rule, by_route)
+    ]
+    assert told[0].endswith("node/node1 filter/FORWARD, by a rule that the lab's objects do not ask for: " + rule.rule)
+    assert "or the sysctl net.ipv4.conf.all.forwarding" in told[1]
 
 
 def test_it_is_compared_with_the_way_of_the_endpoint_that_the_kernel_chose() -> None:

@@ -8,12 +8,12 @@ import pytest
 from trace_files import TOPOLOGIES, lab, predicted, small, told
 
 from netlab.errors import NetlabError, NotFound
+from netlab.model.cluster import pod_name
 from netlab.model.journey import PacketVerdict, Way
 from netlab.model.modes import ProxyMode
 from netlab.model.names import Place
 from netlab.model.rules import Family
 from netlab.model.targets import Target, Workload
-from netlab.probe.cluster import pod_name
 from netlab.trace import TracedLab, foretell
 from netlab.trace.causes import Reason
 

@@ -24,6 +24,7 @@ CHAINS = ("PREROUTING", "OUTPUT")
 COMMENT = "netlab trace"
 PROGRAMS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
 NAMES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
+PACKAGES = {"nft": "nftables"}
 SYSTEM_PATH = "/usr/sbin:/sbin"
 PATIENCE_SECONDS = 20.0
 
@@ -110,13 +111,17 @@ def _restore(family: Family, lines: Sequence[str]) -> None:
 
 
 def run(argv: Sequence[str], *, text: str | None = None) -> str:
-    """What a program of iptables prints. MissingCapability: not installed. KernelError: it failed."""
-    program = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
-    if program is None:
-        raise MissingCapability(f"{argv[0]} is not installed", "install the package iptables")
-    done = subprocess.run(
-        [program, *argv[1:]], input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-    )
+    """What a program of iptables or nft prints. MissingCapability: not installed. KernelError: it failed."""
+    command = [program(argv[0]), *argv[1:]]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     if done.returncode:
         raise KernelError(" ".join(argv), HERE, 0, done.stderr.strip())
     return done.stdout
+
+
+def program(name: str) -> str:
+    """Where the program is. MissingCapability."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+    if found is None:
+        raise MissingCapability(f"{name} is not installed", f"install the package {PACKAGES.get(name, 'iptables')}")
+    return found

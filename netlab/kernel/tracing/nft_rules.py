@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel.nft_script import require_nftables, run
+from netlab.kernel.nft_chains import require_nftables
 from netlab.kernel.tracing import legacy_rules
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch, nft_conditions
@@ -30,6 +30,7 @@ _RULE = re.compile(r"\t\t(.*) # handle (\d+)")
 def is_possible() -> bool:
     """Whether there is nft(8) and a kernel that has nftables."""
     try:
+        legacy_rules.program("nft")
         require_nftables()
     except (KernelError, MissingCapability):
         return False
@@ -43,12 +44,17 @@ def put(match: FlowMatch) -> None:
         base = f"{{ type filter hook {chain} priority {BEFORE_ALL}; policy accept; }}"
         commands.append(f"add chain inet {TABLE} {chain} {base}")
         commands += [f"add rule inet {TABLE} {chain} {each} meta nftrace set 1" for each in nft_conditions(match)]
-    run(commands)
+    _carry_out(commands)
 
 
 def take_out() -> None:
     """Take our table out, if it is there. KernelError."""
-    run([f"add table inet {TABLE}", f"delete table inet {TABLE}"])
+    _carry_out([f"add table inet {TABLE}", f"delete table inet {TABLE}"])
+
+
+def _carry_out(commands: Iterable[str]) -> None:
+    """By nft(8), which alone knows how to say the conditions; all of them or none."""
+    legacy_rules.run(["nft", "-f", "-"], text="\n".join((*commands, "")))
 
 
 def told(events: Iterable[TraceEvent]) -> list[TraceEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from netlab.kernel.route_question import Choice
@@ -51,6 +51,8 @@ class Narrator:
     delivered: dict[Way, str] = field(default_factory=dict)
     """The place for whose programs the packet was, the last one."""
     _left: dict[Way, PacketSeen] = field(default_factory=dict)
+    _taken_in: dict[str, Headers] = field(default_factory=dict)
+    """By place, the packet that a program there took in."""
     _balancing: set[str] = field(default_factory=set)
     """The places where IPVS chose: it translates the answer back as well, in FORWARD."""
     _stayed: Visit | None = None
@@ -91,7 +93,7 @@ class Narrator:
         arrived = self._stayed and any(each.link or each.hook == "INPUT" for each in self._stayed.passings)
         if visit.came_by is not None or not arrived:
             return
-        packet = visit.passings[0].headers.seen()
+        packet = self._sent_by_proxy(visit).seen()
         changed = self._changed(visit.way, packet, is_link=False)
         balanced = not {"src", "sport"} & set(changed)
         if balanced:
@@ -108,6 +110,25 @@ class Narrator:
                 else None,
             )
         )
+        if visit.passings[0].link and not balanced:
+            self._tell_silent_translation(visit.passings[0])
+
+    def _tell_silent_translation(self, each: Passing) -> None:
+        """What happened between a program and the interface, of which no hook told."""
+        packet = each.headers.seen()
+        if changed := self._changed(each.way, packet, is_link=False):
+            hook = each.scene.nat_places.get("POSTROUTING", "nat/POSTROUTING")
+            self._append(Hop(at=each.scene.station.at, hook=hook, way=each.way, packet=packet, changed=changed))
+
+    def _sent_by_proxy(self, visit: Visit) -> Headers:
+        """The packet as the program sent it; where no hook told of it, it is what answers the one taken in."""
+        first, at = visit.passings[0], visit.scene.station.at
+        if self._stayed and visit.way is Way.REQUEST:
+            self._taken_in[at] = self._stayed.passings[-1].headers
+        taken_in = self._taken_in.get(at)
+        if visit.way is Way.REQUEST or taken_in is None or not first.link:
+            return first.headers
+        return replace(first.headers, source=taken_in.destination, source_port=taken_in.destination_port)
 
     def tell_nothing(self, scene: Scene, destination: IPAddress, packet: PacketSeen) -> None:
         """The one hop of a packet that could not even start."""
@@ -120,8 +141,7 @@ class Narrator:
         if each.events and each.events[-1].verdict == "drop":
             self.stopped[len(self.hops)] = each.events[-1].rule or f"the policy of {each.place}"
         at = each.scene.station.at
-        by_ipvs = at in self._balancing and each.way is Way.REPLY and not each.link and not each.events
-        place = "ipvs" if by_ipvs and "src" in changed else each.place
+        place = "ipvs" if self._is_by_ipvs(each, at, changed) else each.place
         self._append(
             Hop(
                 at=at,
@@ -133,6 +153,15 @@ class Narrator:
                 detail=each.tunnel,
             )
         )
+
+    def _is_by_ipvs(self, each: Passing, at: str, changed: tuple[str, ...]) -> bool:
+        """Whether IPVS translated and no rule: what the node itself sends in OUTPUT, answers in FORWARD."""
+        if each.link or each.events or at not in self.balancers:
+            return False
+        if each.way is Way.REQUEST and "dst" in changed:
+            self._balancing.add(at)
+            return True
+        return each.way is Way.REPLY and "src" in changed and at in self._balancing
 
     def _tell_route(self, visit: Visit, headers: Headers, mark: int) -> None:
         came = visit.came_by
