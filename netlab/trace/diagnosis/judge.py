@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netlab.model.diagnosis import CauseName, Diagnosis
+from netlab.trace.diagnosis import drifted, objects, programs, proxies, strangers
 from netlab.trace.diagnosis.checks import checks
 from netlab.trace.diagnosis.evidence import Evidence, Finding
-from netlab.trace.diagnosis.objects import in_objects
+
+Judge = Callable[[Evidence], Finding | None]
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
@@ -19,17 +23,49 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         explanation=finding.text if finding else None,
         remedy=finding.remedy if finding else None,
         evidence=checks(evidence),
+        journey=evidence.journey,
     )
 
 
 def _found(evidence: Evidence) -> Finding | None:
-    if not evidence.lost and not evidence.strange:
-        return None
-    return in_objects(evidence) or _unknown(evidence)
+    if evidence.strange:
+        judges = NOT_AS_FORETOLD
+    elif evidence.lost:
+        judges = LOST_AS_FORETOLD
+    else:
+        judges = FARE_WELL
+    return next((found for judge in judges if (found := judge(evidence))), None)
+
+
+def _overlapping(evidence: Evidence) -> Finding | None:
+    return objects.overlapping(evidence.view)
 
 
 def _unknown(evidence: Evidence) -> Finding:
     prediction = evidence.prediction
-    trace = f"netlab trace {prediction.from_} {prediction.to}"
     text = f"By the lab's state the flow should be {prediction.first.verdict}, but it is {evidence.verdict}."
-    return Finding(CauseName.UNKNOWN, text, f"look where it ends: {trace}")
+    if evidence.journey and evidence.journey.first_difference:
+        text = f"{text} {evidence.journey.first_difference}."
+    return Finding(CauseName.UNKNOWN, text, f"look where it ends: netlab trace {prediction.from_} {prediction.to}")
+
+
+FARE_WELL: tuple[Judge, ...] = (
+    drifted.too_large,
+    proxies.left_behind,
+    objects.too_broad,
+    programs.wrong_resolver,
+)
+"""What goes wrong beside flows that arrive: larger packets, older flows, other Pods, names."""
+LOST_AS_FORETOLD: tuple[Judge, ...] = (_overlapping, objects.in_objects, _unknown)
+NOT_AS_FORETOLD: tuple[Judge, ...] = (
+    _overlapping,
+    strangers.by_stranger,
+    proxies.at_proxy,
+    drifted.on_the_way,
+    drifted.in_both_kinds,
+    proxies.left_behind,
+    programs.nobody_listens,
+    objects.in_objects,
+    _unknown,
+)
+"""What is sure comes first: the rule that was seen to drop the packet, before what may have led it there."""

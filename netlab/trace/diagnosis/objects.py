@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 
 from netlab.model.cluster import ClusterView, pod_name
 from netlab.model.diagnosis import CauseName
@@ -13,7 +14,10 @@ from netlab.trace.diagnosis.asked import service_asked
 from netlab.trace.diagnosis.evidence import Evidence, Finding
 from netlab.trace.foretell import Foretold
 from netlab.trace.meaning import explain, leading_to, service_at, service_of
-from netlab.trace.no_endpoints import Lack, WithoutEndpoint, key_of, without_endpoint
+from netlab.trace.no_endpoints import Lack, WithoutEndpoint, chosen, key_of, without_endpoint
+
+APPLICATION_LABELS = ("app", "app.kubernetes.io/name", "k8s-app", "run")
+"""Labels by which people tell applications apart; `version` or `track` may differ behind one Service."""
 
 
 def in_objects(evidence: Evidence) -> Finding | None:
@@ -39,6 +43,34 @@ def _for_some(evidence: Evidence, finding: Finding) -> Finding:
 
 def _pod(way: Foretold) -> str:
     return way.pod or (way.cause.at.removeprefix("pod/") if way.cause else "") or way.endpoint or ""
+
+
+def too_broad(evidence: Evidence) -> Finding | None:
+    """Flows fare well, but go to Pods of several applications."""
+    service = service_asked(evidence.prediction)
+    if service is None or not service.spec.selector:
+        return None
+    pods = chosen(evidence.view.pods, service.metadata.namespace or "default", service.spec.selector)
+    for key in APPLICATION_LABELS:
+        values = sorted({pod.metadata.labels[key] for pod in pods if key in pod.metadata.labels})
+        if key not in service.spec.selector and len(values) > 1:
+            text = f"{_named(service)} chooses Pods of several applications ({key}: {', '.join(values)})"
+            return Finding(
+                CauseName.SELECTOR_TOO_BROAD, f"{text} by selector {_selector(service)}.", _narrower(service)
+            )
+    return None
+
+
+def overlapping(view: ClusterView) -> Finding | None:
+    """Pods and Services that share a range: an address is then either's."""
+    pods = (*view.topology.spec.network.pod_cidrs, *(ip_network(c) for n in view.nodes for c in n.spec.pod_cidrs))
+    for one in pods:
+        for other in view.topology.spec.network.service_cidrs:
+            if one.version == other.version and one.overlaps(other):
+                text = f"The Pod range {one} and the Service range {other} overlap: an address may be of either."
+                remedy = "give spec.network.podCIDRs a range of its own (10.244.0.0/16), then netlab down and up"
+                return Finding(CauseName.POD_RANGE_IN_SERVICE_RANGE, text, remedy)
+    return None
 
 
 def _selector(service: Service) -> str:

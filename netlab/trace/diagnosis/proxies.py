@@ -1,0 +1,105 @@
+"""Causes at kube-proxy: it does not run or does not follow, its rules are gone, it left a connection behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.model.connections import TrackedFlow
+from netlab.model.diagnosis import CauseName
+from netlab.model.rule_listing import ChainDifference
+from netlab.model.targets import TargetProtocol
+from netlab.trace.diagnosis.evidence import Evidence, Finding
+
+OF_MASQUERADING = ("KUBE-POSTROUTING", "KUBE-MARK-MASQ", "masquerading", "mark-for-masquerade", "nat-postrouting")
+MASQUERADES = ("MASQ", "masq")
+SHOWN = 2
+
+
+def at_proxy(evidence: Evidence) -> Finding | None:
+    """The first node on the way whose rules are not what they should be, and why."""
+    found = (_of_node(evidence, node, evidence.rules[node]) for node in evidence.nodes if evidence.rules.get(node))
+    return next(found, None)
+
+
+def _of_node(evidence: Evidence, node: str, differences: tuple[ChainDifference, ...]) -> Finding:
+    lacking = _spelled(differences)
+    proxy = evidence.proxies.get(node)
+    heal = f"netlab heal kube-proxy-stopped --on {node}"
+    if all(map(_is_of_masquerading, differences)):
+        text = f"node {node} does not masquerade as it should, so that answers take another way: {lacking}."
+        return Finding(CauseName.MASQUERADE_MISSING, text, _again(node))
+    if proxy is not None and not proxy.running:
+        text = f"kube-proxy of node {node} does not run, and its rules are not those of the objects: {lacking}."
+        return Finding(CauseName.KUBE_PROXY_STOPPED, text, heal)
+    if proxy is not None and not proxy.synced:
+        text = f"kube-proxy of node {node} runs, but has not followed the API server's newest objects: {lacking}."
+        log = f"its log says why: netlab logs --help; then {_again(node)}"
+        return Finding(CauseName.API_UNREACHABLE, text, f"see whether it reaches the API server ({log})")
+    text = f"rules of kube-proxy are gone or changed on node {node}: {lacking}."
+    return Finding(CauseName.RULES_FLUSHED, text, _again(node))
+
+
+def _again(node: str) -> str:
+    """How its rules come back."""
+    one, other = (f"netlab {verb} kube-proxy-stopped --on {node}" for verb in ("break", "heal"))
+    return f"wait for kube-proxy's next full look (30 s), or start it anew: {one} && {other}"
+
+
+def _is_of_masquerading(difference: ChainDifference) -> bool:
+    rules = (*difference.missing, *difference.unwanted)
+    return difference.chain in OF_MASQUERADING or (
+        bool(rules) and all(any(word in rule for word in MASQUERADES) for rule in rules)
+    )
+
+
+def _spelled(differences: tuple[ChainDifference, ...]) -> str:
+    told = list(_differences(differences))
+    more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return "; ".join(told[:SHOWN]) + more
+
+
+def _differences(differences: tuple[ChainDifference, ...]) -> Iterator[str]:
+    for each in differences:
+        for rule in each.missing:
+            yield f"{each.table} {each.chain} lacks {rule}"
+        for rule in each.unwanted:
+            yield f"{each.table} {each.chain} has {rule}"
+        if not each.missing and not each.unwanted:
+            yield f"{each.table} has no chain {each.chain}"
+
+
+# --- connections
+
+
+def left_behind(evidence: Evidence) -> Finding | None:
+    """A UDP connection that goes on to lead to an address that is no endpoint (any more)."""
+    to = evidence.prediction.destination
+    if to.protocol is not TargetProtocol.UDP or not evidence.prediction.endpoints:
+        return None
+    for table in evidence.tracked:
+        for flow in table.flows:
+            if _is_stale(evidence, flow):
+                return _stale(table.node, flow)
+    return None
+
+
+def _is_stale(evidence: Evidence, flow: TrackedFlow) -> bool:
+    to, end = evidence.prediction.destination, flow.original.destination
+    if (flow.protocol, end.address, end.port) != ("udp", str(to.address), to.port):
+        return False
+    answers = flow.reply.source
+    host = f"[{answers.address}]" if ":" in answers.address else answers.address
+    return f"{host}:{answers.port}" not in evidence.prediction.endpoints
+
+
+def _stale(node: str, flow: TrackedFlow) -> Finding:
+    one, end, answers = flow.original.source, flow.original.destination, flow.reply.source
+    text = (
+        f"conntrack of node {node} still sends what comes from {one.address}:{one.port} to {answers.address}:"
+        f"{answers.port}, which is no endpoint; every packet of that client keeps the entry alive."
+    )
+    remedy = (
+        f"netlab exec node/{node} -- conntrack -D -p udp --orig-src {one.address} --sport {one.port} "
+        f"--orig-dst {end.address} --dport {end.port}"
+    )
+    return Finding(CauseName.STALE_UDP_FLOW, text, remedy)
