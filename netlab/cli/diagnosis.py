@@ -24,7 +24,8 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield from _check(row, width)
     yield ""
     if diagnosis.cause is None:
-        yield "Nothing is wrong."
+        beside = any(row.ok is False for row in diagnosis.evidence)
+        yield "Nothing is wrong" + (" with these flows: what is marked ✗ does not concern them." if beside else ".")
         return
     yield from _labelled("cause", f"{diagnosis.cause}: {diagnosis.explanation}")
     yield from _labelled("remedy", diagnosis.remedy or "")

@@ -11,8 +11,10 @@ from netlab.kernel.namespaces import inside, names_of
 from netlab.model.cluster import ClusterView
 from netlab.model.drift import Drift, DriftKind, DriftReport
 from netlab.model.names import PlaceKind
+from netlab.model.rules import Family, Table
 from netlab.model.state import NamespaceState, Sysctl
 from netlab.plan.drift import drifts
+from netlab.proxy.save_text import rule_text
 from netlab.trace import TracedLab
 
 OF_ONE_INTERFACE = {"rp_filter": "0", "forwarding": "1"}
@@ -28,7 +30,25 @@ def drift(view: ClusterView) -> DriftReport:
     wanted = tuple(_extended(state, seen) if state.name in routers else state for state in traced.state.namespaces)
     seen = tuple(_with_seen_settings(state) if state.name in routers else state for state in seen)
     nodes = [node.namespace.name for node in traced.state.nodes if node.namespace.name in names_of(view.lab)]
-    return DriftReport(drift=(*drifts(seen, wanted, places), *_in_both_kinds(nodes, places)))
+    found = (_with_rules(each, traced) for each in drifts(seen, wanted, places))
+    return DriftReport(drift=(*found, *_in_both_kinds(nodes, places)))
+
+
+def _with_rules(found: Drift, traced: TracedLab) -> Drift:
+    """Rules are written again by iptables(8), which a plan cannot spell."""
+    machine = next((each for each in traced.machines.values() if each.at == found.place), None)
+    if found.kind is not DriftKind.RULES or machine is None:
+        return found
+    written = " && ".join(command for table in machine.state.tables for command in _commands(table))
+    return found.model_copy(update={"remedy": f"netlab exec {found.place} -- sh -c '{written}'"})
+
+
+def _commands(table: Table) -> Iterator[str]:
+    program = f"{'iptables' if table.family is Family.IPV4 else 'ip6tables'} -t {table.name}"
+    for chain in table.chains:
+        yield f"{{ {program} -N {chain.name} 2>/dev/null || {program} -F {chain.name}; }}"
+        yield from (f"{program} {rule_text(chain.name, rule, family=table.family)}" for rule in chain.rules)
+    yield from (f"{program} {rule_text(hook.chain, hook.rule, family=table.family)}" for hook in table.hooks)
 
 
 def _extended(wanted: NamespaceState, seen: tuple[NamespaceState, ...]) -> NamespaceState:

@@ -20,6 +20,7 @@ from netlab.model.paths import LabPaths
 from netlab.model.rule_listing import ChainDifference
 from netlab.model.status import ProxyStatus
 from netlab.model.targets import Target, TargetKind, TargetProtocol
+from netlab.proxy.packet_order import OTHER_ORDER
 from netlab.trace import Prediction, TracedLab, compare, foretell
 from netlab.trace.diagnosis import Evidence, Large, Resolver, diagnose
 from netlab.trace.diagnosis.evidence import REACHED
@@ -126,7 +127,8 @@ def _rules(paths: LabPaths, evidence: Evidence, node: str) -> tuple[ChainDiffere
     """None where they cannot be compared."""
     if evidence.view.topology.spec.proxy_mode(node) in BY_PROCESS:
         return None
-    return control.rule_differences(paths, node).differences
+    found = control.rule_differences(paths, node).differences
+    return tuple(each for each in found if each.missing != (OTHER_ORDER,))  # two rules of one port would show as such
 
 
 def _tracked(paths: LabPaths, evidence: Evidence) -> tuple[FlowTable, ...]:

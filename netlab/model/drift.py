@@ -11,7 +11,7 @@ from netlab.model.journey import Report
 
 
 class DriftKind(StrEnum):
-    """What is otherwise. duplicate: an address that is another's."""
+    """What is otherwise. duplicate: an address that is another's. extra: an interface that nobody planned."""
 
     NAMESPACE = "namespace"
     SETTING = "setting"
@@ -24,6 +24,7 @@ class DriftKind(StrEnum):
     NEIGHBOUR = "neighbour"
     RULES = "rules"
     BOTH_KINDS = "both-kinds"
+    EXTRA = "extra"
 
 
 class Drift(BaseModel):

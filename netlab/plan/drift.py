@@ -88,7 +88,7 @@ def _told(step: Step, known: _Known) -> Told:  # noqa: PLR0911 (a table)
         case AddLink(_, link):
             return DriftKind.LINK, link.name, f"the interface {link.name} is gone"
         case DeleteLink(_, link):
-            return DriftKind.LINK, link.name, f"nobody planned the interface {link.name}"
+            return DriftKind.EXTRA, link.name, f"nobody planned the interface {link.name}"
         case SetTable(_, table):
             rules = f"the rules in {table.owned[0]}* of table {table.name}" if table.owned else f"table {table.name}"
             return DriftKind.RULES, table.name, f"{rules} are not those by which Pods leave in their node's name"

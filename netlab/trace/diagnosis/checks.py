@@ -19,7 +19,7 @@ from netlab.trace.meaning import slices_of
 from netlab.trace.no_endpoints import chosen, key_of
 
 ON_THE_WAY: tuple[tuple[str, frozenset[DriftKind]], ...] = (
-    ("links", frozenset({DriftKind.NAMESPACE, DriftKind.LINK, DriftKind.HAIRPIN, DriftKind.MTU})),
+    ("links", frozenset({DriftKind.NAMESPACE, DriftKind.LINK, DriftKind.HAIRPIN, DriftKind.MTU, DriftKind.EXTRA})),
     ("addresses", frozenset({DriftKind.ADDRESS, DriftKind.DUPLICATE, DriftKind.NEIGHBOUR})),
     ("routes", frozenset({DriftKind.ROUTE})),
     ("sysctls", frozenset({DriftKind.SETTING})),

@@ -23,6 +23,7 @@ NAMES: Mapping[DriftKind, CauseName] = {
     DriftKind.NEIGHBOUR: CauseName.WRONG_NEIGHBOUR,
     DriftKind.RULES: CauseName.MASQUERADE_MISSING,
     DriftKind.BOTH_KINDS: CauseName.RULES_IN_BOTH_KINDS,
+    DriftKind.EXTRA: CauseName.WRONG_ROUTE,
 }
 SETTINGS: tuple[tuple[str, CauseName], ...] = (
     ("forwarding", CauseName.IP_FORWARD_OFF),
@@ -61,9 +62,10 @@ def too_large(evidence: Evidence) -> Finding | None:
 
 
 def in_both_kinds(evidence: Evidence) -> Finding | None:
-    """Rules in legacy tables and in those of iptables-nft on a node of the way."""
+    """Rules in legacy tables and in those of iptables-nft at the node where the flow ended."""
+    ended = evidence.journey.hops[-1].at if evidence.journey and evidence.journey.hops else None
     for each in evidence.drift:
-        if each.kind is DriftKind.BOTH_KINDS and each.subject in evidence.nodes:
+        if each.kind is DriftKind.BOTH_KINDS and each.place == ended:
             proxy = evidence.proxies.get(each.subject)
             other = "iptables-legacy" if proxy and proxy.backend is Backend.NFT else "iptables-nft"
             remedy = f"keep to one kind: netlab exec {each.place} -- sh -c '{other} -t nat -F; {other} -F'"
@@ -103,7 +105,7 @@ def _comes_back(drift: Drift, way: Foretold) -> bool:
 
 def _meets(drift: Drift, here: list[Hop]) -> bool:
     match drift.kind:
-        case DriftKind.LINK | DriftKind.MTU:
+        case DriftKind.LINK | DriftKind.MTU | DriftKind.EXTRA:
             return any(hop.hook == f"link/{drift.subject}" for hop in here)
         case DriftKind.ROUTE:
             return any(_is_within(address, drift.subject) for hop in here for address in _ends(hop))

@@ -59,10 +59,11 @@ FARE_WELL: tuple[Judge, ...] = (
 LOST_AS_FORETOLD: tuple[Judge, ...] = (_overlapping, objects.in_objects, _unknown)
 NOT_AS_FORETOLD: tuple[Judge, ...] = (
     _overlapping,
+    drifted.in_both_kinds,
     strangers.by_stranger,
     proxies.at_proxy,
     drifted.on_the_way,
-    drifted.in_both_kinds,
+    strangers.not_masqueraded,
     proxies.left_behind,
     programs.nobody_listens,
     objects.in_objects,

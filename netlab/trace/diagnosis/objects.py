@@ -16,7 +16,7 @@ from netlab.trace.foretell import Foretold
 from netlab.trace.meaning import explain, leading_to, service_at, service_of
 from netlab.trace.no_endpoints import Lack, WithoutEndpoint, chosen, key_of, without_endpoint
 
-APPLICATION_LABELS = ("app", "app.kubernetes.io/name", "k8s-app", "run")
+APPLICATION_LABELS = ("app", "app.kubernetes.io/name", "k8s-app", "run", "app.kubernetes.io/component", "tier", "role")
 """Labels by which people tell applications apart; `version` or `track` may differ behind one Service."""
 
 
@@ -192,6 +192,9 @@ def _no_listener(view: ClusterView, cause: Cause, way: Foretold) -> Finding:
     text = explain(view, cause)
     pod = next((each for each in view.pods if cause.at == f"pod/{pod_name(each)}"), None)
     if pod is None:
+        if other := _by_node_port(view, cause):
+            spoken = f"set protocol: {cause.protocol.upper()} in {_named(other)}, or speak its own"
+            return Finding(CauseName.PROTOCOL_MISMATCH, text, spoken)
         return Finding(CauseName.PORT_NOT_SERVED, text, "ask for a port that a Service has: netlab get services")
     leading = leading_to(view, pod, port=cause.port, protocol=cause.protocol) if way.translated else None
     there = [port for each in pod.spec.containers for port in each.ports]
@@ -204,6 +207,15 @@ def _no_listener(view: ClusterView, cause: Cause, way: Foretold) -> Finding:
     right = _ports(pod, cause.protocol)
     remedy = f"set targetPort of port {leading[1].port} of Service {key_of(leading[0])} to {right or 'the right one'}"
     return Finding(CauseName.WRONG_TARGET_PORT, text, remedy)
+
+
+def _by_node_port(view: ClusterView, cause: Cause) -> Service | None:
+    """The Service that has that node port in another protocol."""
+    for service in view.services:
+        for port in service.spec.ports:
+            if port.node_port == cause.port and port.protocol.lower() != cause.protocol:
+                return service
+    return None
 
 
 def _ports(pod: Pod, protocol: str) -> str:

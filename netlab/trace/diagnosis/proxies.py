@@ -12,6 +12,8 @@ from netlab.trace.diagnosis.evidence import Evidence, Finding
 
 OF_MASQUERADING = ("KUBE-POSTROUTING", "KUBE-MARK-MASQ", "masquerading", "mark-for-masquerade", "nat-postrouting")
 MASQUERADES = ("MASQ", "masq")
+FOR_ALL = ("PREROUTING", "OUTPUT", "INPUT", "FORWARD", "nat-prerouting", "nat-output", "services", "map service-ips")
+TO_NODE_PORTS = "-j KUBE-NODEPORTS"
 SHOWN = 2
 
 
@@ -28,6 +30,10 @@ def _of_node(evidence: Evidence, node: str, differences: tuple[ChainDifference, 
     if all(map(_is_of_masquerading, differences)):
         text = f"node {node} does not masquerade as it should, so that answers take another way: {lacking}."
         return Finding(CauseName.MASQUERADE_MISSING, text, _again(node))
+    if any(map(_is_for_all, differences)):
+        text = f"the rules of kube-proxy that lead to all Services are gone from node {node}: {lacking}."
+        stopped = proxy is not None and not proxy.running
+        return Finding(CauseName.RULES_FLUSHED, text, heal if stopped else _again(node))
     if proxy is not None and not proxy.running:
         text = f"kube-proxy of node {node} does not run, and its rules are not those of the objects: {lacking}."
         return Finding(CauseName.KUBE_PROXY_STOPPED, text, heal)
@@ -37,6 +43,13 @@ def _of_node(evidence: Evidence, node: str, differences: tuple[ChainDifference, 
         return Finding(CauseName.API_UNREACHABLE, text, f"see whether it reaches the API server ({log})")
     text = f"rules of kube-proxy are gone or changed on node {node}: {lacking}."
     return Finding(CauseName.RULES_FLUSHED, text, _again(node))
+
+
+def _is_for_all(difference: ChainDifference) -> bool:
+    """Whether rules are missing that are there whatever Services there are: no change of objects explains that."""
+    if difference.chain in FOR_ALL:
+        return bool(difference.missing) or not difference.unwanted
+    return any(TO_NODE_PORTS in rule for rule in difference.missing)
 
 
 def _again(node: str) -> str:

@@ -7,11 +7,12 @@ import re
 from netlab.model.diagnosis import CauseName
 from netlab.model.journey import Hop, PacketVerdict, RuleHit, Way
 from netlab.model.targets import Target, TargetKind
-from netlab.trace.diagnosis.evidence import Evidence, Finding
+from netlab.trace.diagnosis.evidence import NODE, Evidence, Finding
 
 OURS = ("KUBE-", "NETLAB-")
 LED_AWAY = ("DNAT", "REDIRECT", "dnat", "redirect")
 ENDS = re.compile(r"\b(DROP|REJECT|drop|reject)\b")
+MASQUERADE_MARK = 0x4000
 POLICY = re.compile(r"policy", re.IGNORECASE)
 
 
@@ -22,6 +23,8 @@ def by_stranger(evidence: Evidence) -> Finding | None:
         return None
     for hop in journey.hops:
         rule = _foreign(hop)
+        if rule is not None and _unmarks(hop, rule):
+            return _unmarked(hop, rule)
         if rule is not None and (_ended(hop) or (hop.way is Way.REQUEST and _led_away(hop, rule))):
             return _finding(evidence, hop, rule)
     return _by_policy(evidence)
@@ -33,6 +36,33 @@ def _foreign(hop: Hop) -> RuleHit | None:
     if last is None or last.chain.startswith(OURS) or any(ours in last.rule for ours in OURS):
         return None
     return None if hop.hook.startswith("kube-proxy/") else last
+
+
+def _unmarks(hop: Hop, rule: RuleHit) -> bool:
+    """Whether it takes away the mark by which kube-proxy asks for masquerading."""
+    return "MARK" in rule.rule.split() and "mark" in hop.changed and not hop.packet.mark & MASQUERADE_MARK
+
+
+def _unmarked(hop: Hop, rule: RuleHit) -> Finding:
+    text = (
+        f"a rule at {hop.at} that is not kube-proxy's takes away the mark {MASQUERADE_MARK:#x} that asks for "
+        f"masquerading, in {hop.hook}: {rule.rule}"
+    )
+    return Finding(CauseName.MASQUERADE_MISSING, text, _remedy(hop, rule))
+
+
+def not_masqueraded(evidence: Evidence) -> Finding | None:
+    """A node sends on with the source it got what it was to send in its own name."""
+    hops = evidence.journey.hops if evidence.journey else ()
+    seen, places = {(hop.at, hop.packet.src) for hop in hops}, {hop.at for hop in hops}
+    for way in evidence.failing:
+        for hop in way.hops:
+            masqueraded = "src" in hop.changed and hop.way is Way.REQUEST
+            if masqueraded and hop.at in places and (hop.at, hop.packet.src) not in seen:
+                text = f"{hop.at} does not send on as {hop.packet.src} what it should masquerade so."
+                remedy = f"netlab rules {hop.at.removeprefix(NODE)} shows what is in the way"
+                return Finding(CauseName.MASQUERADE_MISSING, text, remedy)
+    return None
 
 
 def _ended(hop: Hop) -> bool:

@@ -1,0 +1,258 @@
+"""`netlab why`: each cause made in a lab that runs, named, and undone; what the remedy says is done where it can be."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from netlab_command import PREFIX, Caller, Lab
+
+from netlab.model.diagnosis import CauseName, Diagnosis
+
+NAME = f"{PREFIX}-why"
+PYTHON = str(Path(sys.executable).resolve())
+
+
+def text(name: str, *, mode: str = "iptables") -> str:
+    """Two nodes, a Pod of `web` on each, one that is never ready, one that is deaf, others, and their Services."""
+    return f"""\
+apiVersion: netlab/v1
+kind: Topology
+metadata: {{name: {name}}}
+spec:
+  proxy: {{mode: {mode}}}
+  nodes: [{{name: node1}}, {{name: node2}}]
+  externals: [{{name: client}}]
+---
+{pod("web-1", "node1", "app: web, tier: front", "{containerPort: 8080, name: http}")}
+{pod("web-2", "node2", "app: web, tier: front", "{containerPort: 8080, name: http}")}
+{pod("cache", "node2", "app: cache, tier: front", "{containerPort: 6379}")}
+{pod("echo", "node2", "app: echo", "{containerPort: 7, protocol: UDP}")}
+{
+        pod(
+            "sleepy",
+            "node2",
+            "app: sleepy",
+            "{containerPort: 8080}",
+            ", readinessProbe: {tcpSocket: {port: 9}, periodSeconds: 1}",
+        )
+    }
+{pod("other", "node1", "app: other", "{containerPort: 9999}")}
+{pod("deaf", "node2", "app: deaf", "{containerPort: 8080}", ", command: [sleep, infinity]")}
+{pod("shell", "node1", "app: shell", "", ", command: [sleep, infinity]")}
+{service("web", 80, "app: web")}
+{service("typo", 81, "app: wbe")}
+{service("broad", 82, "tier: front")}
+{service("named", 83, "app: web", port="port: 80, targetPort: htpp")}
+{service("elsewhere", 84, "app: web", port="port: 80, targetPort: 9")}
+{service("datagrams", 85, "app: web", port="port: 80, targetPort: 8080, protocol: UDP")}
+{service("sleepy", 86, "app: sleepy")}
+{service("echo", 87, "app: echo", port="port: 7, protocol: UDP")}
+{service("homely", 88, "app: echo", port="port: 7, protocol: UDP", rest=", internalTrafficPolicy: Local")}
+{service("outside", 89, "app: web", port="port: 80, targetPort: 8080, nodePort: 30080", rest=", type: NodePort")}
+{service("deaf", 90, "app: deaf")}
+{
+        service(
+            "stay",
+            91,
+            "app: other",
+            port="port: 80, targetPort: 9999, nodePort: 30081",
+            rest=", type: NodePort, externalTrafficPolicy: Local",
+        )
+    }
+"""
+
+
+def pod(name: str, node: str, labels: str, port: str, rest: str = "") -> str:
+    return f"""\
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{{labels}}}}}
+spec: {{nodeName: {node}, containers: [{{name: c, ports: [{port}]{rest}}}]}}
+---"""
+
+
+def service(name: str, last: int, selector: str, *, port: str = "port: 80, targetPort: 8080", rest: str = "") -> str:
+    return f"""\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec: {{clusterIP: 10.96.0.{last}, selector: {{{selector}}}, ports: [{{{port}}}]{rest}}}
+---"""
+
+
+@pytest.fixture(scope="module")
+def lab(root: Caller) -> Iterator[Lab]:
+    with root.lab(NAME, text(NAME)) as running:
+        yield running
+
+
+def why(lab: Lab, from_: str, to: str) -> Diagnosis:
+    done = lab.run("why", from_, to, "-o", "json", seconds=180)
+    assert done.out, done.err
+    found = Diagnosis.model_validate(json.loads(done.out))
+    assert done.status == (0 if found.cause is None else 1)
+    return found
+
+
+# --- what stands in the objects
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("from_", "to", "cause"),
+    [
+        ("pod/shell", "service/web:80", None),
+        ("external/client", "node/node1:30080", None),
+        ("pod/shell", "service/echo:7/udp", None),
+        ("pod/web-1", "service/web:80", None),
+        ("node/node1", "service/web:80", None),
+        ("pod/shell", "service/typo:80", CauseName.SELECTOR_MATCHES_NOTHING),
+        ("pod/shell", "service/broad:80", CauseName.SELECTOR_TOO_BROAD),
+        ("pod/shell", "service/named:80", CauseName.NAMED_PORT_MISSING),
+        ("pod/shell", "service/elsewhere:80", CauseName.WRONG_TARGET_PORT),
+        ("pod/shell", "service/datagrams:80", CauseName.PROTOCOL_MISMATCH),
+        ("pod/shell", "service/datagrams:80/udp", CauseName.PROTOCOL_MISMATCH),
+        ("pod/shell", "service/sleepy:80", CauseName.READINESS_FAILING),
+        ("pod/shell", "service/homely:7/udp", CauseName.INTERNAL_POLICY_LOCAL),
+        ("external/client", "node/node2:30081", CauseName.EXTERNAL_POLICY_LOCAL),
+        ("external/client", "service/web:80", CauseName.CLUSTER_ADDRESS_OUTSIDE),
+        ("pod/shell", "service/deaf:80", CauseName.NOTHING_LISTENS),
+    ],
+)
+def test_what_stands_in_the_objects_is_named(lab: Lab, from_: str, to: str, cause: CauseName | None) -> None:
+    found = why(lab, from_, to)
+    assert found.cause == cause, found.explanation
+    assert bool(found.remedy) == (cause is not None)
+
+
+# --- what somebody did to the kernel
+
+
+@dataclass(frozen=True)
+class Made:
+    """A cause as commands, each in a place; `undo` where the remedy is not to be tried as it stands."""
+
+    cause: CauseName
+    make: tuple[str, ...]
+    from_: str = "pod/shell"
+    to: str = "service/web:80"
+    undo: tuple[str, ...] | None = None
+    """None: what `why` says is typed, and must do."""
+
+
+N1, N2 = "node/node1: ", "node/node2: "
+IN_THE_KERNEL = {
+    "a node that does not forward": Made(CauseName.IP_FORWARD_OFF, (N1 + "sysctl -qw net.ipv4.ip_forward=0",)),
+    "the node of the endpoint does not forward": Made(
+        CauseName.IP_FORWARD_OFF, (N2 + "sysctl -qw net.ipv4.ip_forward=0",), to="pod/web-2:8080"
+    ),
+    "bridged frames pass by netfilter": Made(
+        CauseName.BRIDGE_NF_OFF, (N1 + "sysctl -qw net.bridge.bridge-nf-call-iptables=0",)
+    ),
+    "a policy DROP in FORWARD": Made(CauseName.FORWARD_DROP, (N1 + "iptables -P FORWARD DROP",)),
+    "a rule in FORWARD that drops": Made(
+        CauseName.FORWARD_DROP, (N2 + "iptables -I FORWARD -p tcp --dport 8080 -j DROP",)
+    ),
+    "a rule in FORWARD that rejects": Made(
+        CauseName.FORWARD_DROP, (N1 + "iptables -I FORWARD -p tcp --dport 8080 -j REJECT",)
+    ),
+    "a firewall before a node port": Made(
+        CauseName.NODEPORT_SHADOWED,
+        (N1 + "iptables -t mangle -I PREROUTING -i eth0 -p tcp --dport 30000:32767 -j DROP",),
+        from_="external/client",
+        to="node/node1:30080",
+    ),
+    "a redirection before a node port": Made(
+        CauseName.NODEPORT_SHADOWED,
+        (N1 + "iptables -t nat -I PREROUTING -p tcp --dport 30080 -j REDIRECT --to-ports 9",),
+        from_="external/client",
+        to="node/node1:30080",
+        undo=(N1 + "iptables -t nat -D PREROUTING -p tcp --dport 30080 -j REDIRECT --to-ports 9",),
+    ),
+    "a rule in OUTPUT of the node that asks": Made(
+        CauseName.FOREIGN_RULE, (N1 + "iptables -I OUTPUT -p tcp --dport 8080 -j DROP",), from_="node/node1"
+    ),
+    "a route that leads to the router": Made(
+        CauseName.WRONG_ROUTE, (N1 + "ip route replace 10.244.1.0/24 via 172.18.0.1 dev eth0",), to="pod/web-2:8080"
+    ),
+    "a route that is gone": Made(CauseName.WRONG_ROUTE, (N2 + "ip route del 10.244.0.0/24",), to="pod/web-2:8080"),
+    "an interface that is down": Made(
+        CauseName.LINK_DOWN, ("pod/web-2: ip link set eth0 down",), to="pod/web-2:8080", undo=()
+    ),
+    "a bridge port without hairpin mode": Made(
+        CauseName.HAIRPIN_OFF,
+        (N1 + "sh -c 'for port in $(ls /sys/class/net/cni0/brif); do bridge link set dev $port hairpin off; done'",),
+        from_="pod/web-1",
+        undo=(
+            N1 + "sh -c 'for port in $(ls /sys/class/net/cni0/brif); do bridge link set dev $port hairpin on; done'",
+        ),
+    ),
+    "an address that two Pods have": Made(
+        CauseName.DUPLICATE_ADDRESS,
+        (
+            "pod/cache: ip addr add 10.244.1.2/32 dev eth0",
+            N2 + 'sh -c \'ip neigh replace 10.244.1.2 lladdr $(ip neigh get 10.244.1.3 dev cni0 | cut -d" " -f5) '
+            "dev cni0 nud permanent'",
+        ),
+        to="pod/web-2:8080",
+        undo=(),
+    ),
+    "the mark for masquerading taken away": Made(
+        CauseName.MASQUERADE_MISSING,
+        (N1 + "iptables -t mangle -I POSTROUTING -j MARK --and-mark 0xffffbfff",),
+        from_="external/client",
+        to="node/node1:30080",
+    ),
+    "rules of both kinds": Made(
+        CauseName.RULES_IN_BOTH_KINDS,
+        (N1 + "iptables-nft -A FORWARD -d 10.244.0.0/16 -m comment --comment left-over -j DROP",),
+    ),
+    "a small MTU at a Pod": Made(
+        CauseName.MTU_MISMATCH, ("pod/web-2: ip link set eth0 mtu 1400",), to="pod/web-2:8080"
+    ),
+    "strict reverse path filtering": Made(
+        CauseName.RP_FILTER_STRICT,
+        (
+            N1 + "sysctl -qw net.ipv4.conf.all.rp_filter=1",
+            N1 + "ip route replace 172.18.0.4/32 dev cni0",
+        ),
+        from_="external/client",
+        to="node/node1:30080",
+        undo=(N1 + "ip route del 172.18.0.4/32 dev cni0", N1 + "sysctl -qw net.ipv4.conf.all.rp_filter=0"),
+    ),
+    "a neighbour at a wrong MAC": Made(
+        CauseName.WRONG_NEIGHBOUR,
+        (N1 + "ip neigh replace 172.18.0.3 lladdr 02:00:00:00:00:01 dev eth0 nud permanent",),
+        to="pod/web-2:8080",
+    ),
+}
+
+
+def typed(lab: Lab, line: str) -> None:
+    where, _, command = line.partition(": ")
+    lab.ok("exec", where, "--", *shlex.split(command))
+
+
+def restore(lab: Lab, made: Made, remedy: str) -> None:
+    if made.undo is None:
+        words = shlex.split(remedy.removeprefix("netlab exec "))
+        lab.ok("exec", *words)
+    for line in made.undo or ():
+        typed(lab, line)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("made", IN_THE_KERNEL.values(), ids=IN_THE_KERNEL)
+def test_what_somebody_did_to_the_kernel_is_named_and_the_remedy_helps(lab: Lab, made: Made) -> None:
+    for line in made.make:
+        typed(lab, line)
+    found = why(lab, made.from_, made.to)
+    restore(lab, made, found.remedy or "")
+    assert found.cause == made.cause, f"{found.explanation}\n{found.evidence}"
+    assert why(lab, made.from_, made.to).cause is None
