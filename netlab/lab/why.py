@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import dns_addresses
-from netlab.errors import MissingCapability
+from netlab.errors import NetlabError
 from netlab.lab import control
 from netlab.lab.messages import AgentKind
 from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
@@ -81,10 +81,8 @@ def _journey(paths: LabPaths, evidence: Evidence, *, timeout: float) -> Journey 
     for _ in range(min(MOST_TRACES, TRACES_EACH * len(prediction.ways))):
         try:
             journey = control.trace(paths, prediction.from_, prediction.to, timeout=timeout)
-        except control.Refused as refused:
-            if refused.exit_code == MissingCapability.exit_code:
-                return None
-            raise
+        except NetlabError:  # what this kernel cannot trace is judged by the rest
+            return None
         journey = compare(journey, prediction)
         if not journey.agrees and (journey.verdict is not REACHED or not evidence.lost):
             return journey

@@ -42,7 +42,7 @@ def drifts(
 ) -> tuple[Drift, ...]:
     """Everything that is not as wanted. `places` are the namespaces of `wanted` as the command line names them."""
     known = _Known({state.name: state for state in seen}, _owners(wanted, places))
-    return tuple(_drift(step, known, places) for step in diff(seen, wanted))
+    return tuple(_drift(step, known, places) for step in diff(seen, wanted) if not known.has(step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,18 @@ class _Known:
     seen: Mapping[str, NamespaceState]
     owners: Mapping[IPAddress, str]
     """The places that are to have an address."""
+
+    def has(self, step: Step) -> bool:
+        """Whether it is there: a step for what only goes away with another step is none of the differences."""
+        state = self.seen.get(step.namespace)
+        match step:
+            case AddAddress(_, address):
+                return state is not None and address in state.addresses
+            case AddRoute(_, route):
+                return state is not None and route in state.routes
+            case AddNeighbour(_, entry):
+                return state is not None and entry in state.neighbours
+        return False
 
     def link(self, namespace: str, name: str) -> Link | None:
         state = self.seen.get(namespace)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from netlab_command import PREFIX, Caller, Lab
+from netlab_command import PREFIX, Caller, Done, Lab
 
 from netlab.model.diagnosis import CauseName, Diagnosis
+from netlab.model.names import hashed_interface_name
 
 NAME = f"{PREFIX}-why"
 PYTHON = str(Path(sys.executable).resolve())
@@ -136,123 +137,166 @@ def test_what_stands_in_the_objects_is_named(lab: Lab, from_: str, to: str, caus
 
 @dataclass(frozen=True)
 class Made:
-    """A cause as commands, each in a place; `undo` where the remedy is not to be tried as it stands."""
+    """A cause as commands, each in a place, and those that take it back."""
 
     cause: CauseName
     make: tuple[str, ...]
+    undo: tuple[str, ...]
     from_: str = "pod/shell"
     to: str = "service/web:80"
-    undo: tuple[str, ...] | None = None
-    """None: what `why` says is typed, and must do."""
+    remedy_is_enough: bool = True
+    """Whether what `why` says is a command that puts everything right."""
 
 
+PORT = hashed_interface_name("veth", "default/web-1")
 N1, N2 = "node/node1: ", "node/node2: "
+OUTSIDE = {"from_": "external/client", "to": "node/node1:30080"}
+TO_POD = {"to": "pod/web-2:8080"}
+
+
+def rule(
+    name: CauseName, at: str, spelled: str, *, table: str = "filter", program: str = "iptables", **flow: str
+) -> Made:
+    """A rule that somebody inserts."""
+    command = f"{at}{program} -t {table}"
+    return Made(name, (f"{command} -I {spelled}",), (f"{command} -D {spelled}",), **flow)
+
+
+def setting(name: CauseName, at: str, key: str, values: tuple[int, int], **flow: str) -> Made:
+    """A sysctl with another value."""
+    one, other = (f"{at}sysctl -qw {key}={value}" for value in values)
+    return Made(name, (one,), (other,), **flow)
+
+
+def hairpin(value: str) -> tuple[str]:
+    loop = "for port in $(ls /sys/class/net/cni0/brif); do bridge link set dev $port hairpin"
+    return (f"{N1}sh -c '{loop} {value}; done'",)
+
+
 IN_THE_KERNEL = {
-    "a node that does not forward": Made(CauseName.IP_FORWARD_OFF, (N1 + "sysctl -qw net.ipv4.ip_forward=0",)),
-    "the node of the endpoint does not forward": Made(
-        CauseName.IP_FORWARD_OFF, (N2 + "sysctl -qw net.ipv4.ip_forward=0",), to="pod/web-2:8080"
+    "a node that does not forward": setting(CauseName.IP_FORWARD_OFF, N1, "net.ipv4.ip_forward", (0, 1)),
+    "the node of the endpoint does not forward": setting(
+        CauseName.IP_FORWARD_OFF, N2, "net.ipv4.ip_forward", (0, 1), **TO_POD
     ),
-    "bridged frames pass by netfilter": Made(
-        CauseName.BRIDGE_NF_OFF, (N1 + "sysctl -qw net.bridge.bridge-nf-call-iptables=0",)
+    "bridged frames pass by netfilter": setting(
+        CauseName.BRIDGE_NF_OFF, N1, "net.bridge.bridge-nf-call-iptables", (0, 1)
     ),
-    "a policy DROP in FORWARD": Made(CauseName.FORWARD_DROP, (N1 + "iptables -P FORWARD DROP",)),
-    "a rule in FORWARD that drops": Made(
-        CauseName.FORWARD_DROP, (N2 + "iptables -I FORWARD -p tcp --dport 8080 -j DROP",)
+    "a policy DROP in FORWARD": Made(
+        CauseName.FORWARD_DROP, (N1 + "iptables -P FORWARD DROP",), (N1 + "iptables -P FORWARD ACCEPT",)
     ),
-    "a rule in FORWARD that rejects": Made(
-        CauseName.FORWARD_DROP, (N1 + "iptables -I FORWARD -p tcp --dport 8080 -j REJECT",)
-    ),
-    "a firewall before a node port": Made(
+    "a rule in FORWARD that drops": rule(CauseName.FORWARD_DROP, N2, "FORWARD -p tcp --dport 8080 -j DROP"),
+    "a rule in FORWARD that rejects": rule(CauseName.FORWARD_DROP, N1, "FORWARD -p tcp --dport 8080 -j REJECT"),
+    "a firewall before node ports": rule(
         CauseName.NODEPORT_SHADOWED,
-        (N1 + "iptables -t mangle -I PREROUTING -i eth0 -p tcp --dport 30000:32767 -j DROP",),
-        from_="external/client",
-        to="node/node1:30080",
+        N1,
+        "PREROUTING -i eth0 -p tcp --dport 30000:32767 -m comment --comment firewall -j DROP",
+        table="mangle",
+        **OUTSIDE,
     ),
-    "a redirection before a node port": Made(
+    "a redirection before a node port": rule(
         CauseName.NODEPORT_SHADOWED,
-        (N1 + "iptables -t nat -I PREROUTING -p tcp --dport 30080 -j REDIRECT --to-ports 9",),
-        from_="external/client",
-        to="node/node1:30080",
-        undo=(N1 + "iptables -t nat -D PREROUTING -p tcp --dport 30080 -j REDIRECT --to-ports 9",),
+        N1,
+        "PREROUTING -p tcp --dport 30080 -j REDIRECT --to-ports 9",
+        table="nat",
+        **OUTSIDE,
     ),
-    "a rule in OUTPUT of the node that asks": Made(
-        CauseName.FOREIGN_RULE, (N1 + "iptables -I OUTPUT -p tcp --dport 8080 -j DROP",), from_="node/node1"
+    "a rule in OUTPUT of the node that asks": rule(
+        CauseName.FOREIGN_RULE, N1, "OUTPUT -p tcp --dport 8080 -j DROP", from_="node/node1"
+    ),
+    "the mark for masquerading taken away": rule(
+        CauseName.MASQUERADE_MISSING, N1, "POSTROUTING -j MARK --and-mark 0xffffbfff", table="mangle", **OUTSIDE
+    ),
+    "rules of both kinds": rule(
+        CauseName.RULES_IN_BOTH_KINDS,
+        N1,
+        "FORWARD -d 10.244.0.0/16 -m comment --comment left-over -j DROP",
+        program="iptables-nft",
     ),
     "a route that leads to the router": Made(
-        CauseName.WRONG_ROUTE, (N1 + "ip route replace 10.244.1.0/24 via 172.18.0.1 dev eth0",), to="pod/web-2:8080"
+        CauseName.WRONG_ROUTE,
+        (N1 + "ip route replace 10.244.1.0/24 via 172.18.0.1 dev eth0",),
+        (N1 + "ip route replace 10.244.1.0/24 via 172.18.0.3 dev eth0",),
+        **TO_POD,
     ),
-    "a route that is gone": Made(CauseName.WRONG_ROUTE, (N2 + "ip route del 10.244.0.0/24",), to="pod/web-2:8080"),
-    "an interface that is down": Made(
-        CauseName.LINK_DOWN, ("pod/web-2: ip link set eth0 down",), to="pod/web-2:8080", undo=()
+    "a route that is gone": Made(
+        CauseName.WRONG_ROUTE,
+        (N2 + "ip route del 10.244.0.0/24",),
+        (N2 + "ip route replace 10.244.0.0/24 via 172.18.0.2 dev eth0",),
+        **TO_POD,
     ),
-    "a bridge port without hairpin mode": Made(
-        CauseName.HAIRPIN_OFF,
-        (N1 + "sh -c 'for port in $(ls /sys/class/net/cni0/brif); do bridge link set dev $port hairpin off; done'",),
-        from_="pod/web-1",
-        undo=(
-            N1 + "sh -c 'for port in $(ls /sys/class/net/cni0/brif); do bridge link set dev $port hairpin on; done'",
-        ),
+    "a bridge port that is down": Made(
+        CauseName.LINK_DOWN,
+        (f"{N1}ip link set {PORT} down",),
+        (f"{N1}ip link set {PORT} up",),
+        to="pod/web-1:8080",
+    ),
+    "ports without hairpin mode": Made(
+        CauseName.HAIRPIN_OFF, hairpin("off"), hairpin("on"), from_="pod/web-1", remedy_is_enough=False
     ),
     "an address that two Pods have": Made(
         CauseName.DUPLICATE_ADDRESS,
         (
-            "pod/cache: ip addr add 10.244.1.2/32 dev eth0",
-            N2 + 'sh -c \'ip neigh replace 10.244.1.2 lladdr $(ip neigh get 10.244.1.3 dev cni0 | cut -d" " -f5) '
-            "dev cni0 nud permanent'",
+            "pod/cache: ip addr add {web-2}/32 dev eth0",
+            N2 + "ip neigh replace {web-2} lladdr {cache mac} dev cni0 nud permanent",
         ),
-        to="pod/web-2:8080",
-        undo=(),
-    ),
-    "the mark for masquerading taken away": Made(
-        CauseName.MASQUERADE_MISSING,
-        (N1 + "iptables -t mangle -I POSTROUTING -j MARK --and-mark 0xffffbfff",),
-        from_="external/client",
-        to="node/node1:30080",
-    ),
-    "rules of both kinds": Made(
-        CauseName.RULES_IN_BOTH_KINDS,
-        (N1 + "iptables-nft -A FORWARD -d 10.244.0.0/16 -m comment --comment left-over -j DROP",),
+        (
+            "pod/cache: ip addr del {web-2}/32 dev eth0",
+            N2 + "ip neigh replace {web-2} lladdr {web-2 mac} dev cni0 nud permanent",
+        ),
+        remedy_is_enough=False,
+        **TO_POD,
     ),
     "a small MTU at a Pod": Made(
-        CauseName.MTU_MISMATCH, ("pod/web-2: ip link set eth0 mtu 1400",), to="pod/web-2:8080"
+        CauseName.MTU_MISMATCH,
+        ("pod/web-2: ip link set eth0 mtu 1400",),
+        ("pod/web-2: ip link set eth0 mtu 1500",),
+        **TO_POD,
     ),
     "strict reverse path filtering": Made(
         CauseName.RP_FILTER_STRICT,
-        (
-            N1 + "sysctl -qw net.ipv4.conf.all.rp_filter=1",
-            N1 + "ip route replace 172.18.0.4/32 dev cni0",
-        ),
-        from_="external/client",
-        to="node/node1:30080",
-        undo=(N1 + "ip route del 172.18.0.4/32 dev cni0", N1 + "sysctl -qw net.ipv4.conf.all.rp_filter=0"),
+        (N1 + "sysctl -qw net.ipv4.conf.all.rp_filter=1", N1 + "ip route replace {client}/32 dev cni0"),
+        (N1 + "ip route del {client}/32 dev cni0", N1 + "sysctl -qw net.ipv4.conf.all.rp_filter=0"),
+        remedy_is_enough=False,
+        **OUTSIDE,
     ),
     "a neighbour at a wrong MAC": Made(
         CauseName.WRONG_NEIGHBOUR,
         (N1 + "ip neigh replace 172.18.0.3 lladdr 02:00:00:00:00:01 dev eth0 nud permanent",),
-        to="pod/web-2:8080",
+        (N1 + "ip neigh replace 172.18.0.3 lladdr {node2 mac} dev eth0 nud permanent",),
+        **TO_POD,
     ),
 }
 
 
-def typed(lab: Lab, line: str) -> None:
+def typed(lab: Lab, line: str, known: dict[str, str]) -> Done:
     where, _, command = line.partition(": ")
-    lab.ok("exec", where, "--", *shlex.split(command))
+    for name, value in known.items():
+        command = command.replace(f"{{{name}}}", value)
+    return lab.run("exec", where, "--", *shlex.split(command))
 
 
-def restore(lab: Lab, made: Made, remedy: str) -> None:
-    if made.undo is None:
-        words = shlex.split(remedy.removeprefix("netlab exec "))
-        lab.ok("exec", *words)
-    for line in made.undo or ():
-        typed(lab, line)
+def addresses(lab: Lab) -> dict[str, str]:
+    """Addresses and MACs of places, by their names."""
+    found = {}
+    for where in ("pod/web-2", "pod/cache", "node/node2", "external/client"):
+        link, address = (json.loads(lab.ok("exec", where, "--", "ip", "-j", "addr", "show", "eth0"))[0], "addr_info")
+        name = where.partition("/")[2]
+        found |= {name: link[address][0]["local"], f"{name} mac": link["address"]}
+    return found
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("made", IN_THE_KERNEL.values(), ids=IN_THE_KERNEL)
 def test_what_somebody_did_to_the_kernel_is_named_and_the_remedy_helps(lab: Lab, made: Made) -> None:
-    for line in made.make:
-        typed(lab, line)
-    found = why(lab, made.from_, made.to)
-    restore(lab, made, found.remedy or "")
-    assert found.cause == made.cause, f"{found.explanation}\n{found.evidence}"
+    known = addresses(lab)
+    try:
+        assert [done.err for line in made.make if (done := typed(lab, line, known)).status] == []
+        found = why(lab, made.from_, made.to)
+        assert found.cause == made.cause, f"{found.explanation}\n{found.evidence}"
+        if made.remedy_is_enough:
+            lab.ok("exec", *shlex.split((found.remedy or "").removeprefix("netlab exec ")))
+            assert why(lab, made.from_, made.to).cause is None
+    finally:
+        for line in made.undo:
+            typed(lab, line, known)
     assert why(lab, made.from_, made.to).cause is None

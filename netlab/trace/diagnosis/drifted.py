@@ -68,7 +68,7 @@ def in_both_kinds(evidence: Evidence) -> Finding | None:
         if each.kind is DriftKind.BOTH_KINDS and each.place == ended:
             proxy = evidence.proxies.get(each.subject)
             other = "iptables-legacy" if proxy and proxy.backend is Backend.NFT else "iptables-nft"
-            remedy = f"keep to one kind: netlab exec {each.place} -- sh -c '{other} -t nat -F; {other} -F'"
+            remedy = f"netlab exec {each.place} -- sh -c '{other} -t nat -F; {other} -F'"
             return Finding(CauseName.RULES_IN_BOTH_KINDS, f"{each.text}.", remedy)
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from netlab.model.diagnosis import CauseName
 from netlab.model.journey import Hop, PacketVerdict, RuleHit, Way
@@ -11,7 +12,8 @@ from netlab.trace.diagnosis.evidence import NODE, Evidence, Finding
 
 OURS = ("KUBE-", "NETLAB-")
 LED_AWAY = ("DNAT", "REDIRECT", "dnat", "redirect")
-ENDS = re.compile(r"\b(DROP|REJECT|drop|reject)\b")
+ENDS = re.compile(r"-[jP] (?:\S+ )?(DROP|REJECT)\b|\b(drop|reject)\b")
+"""What a rule, or a policy, says that ends a packet: iptables' and nft's spelling."""
 MASQUERADE_MARK = 0x4000
 POLICY = re.compile(r"policy", re.IGNORECASE)
 
@@ -25,7 +27,7 @@ def by_stranger(evidence: Evidence) -> Finding | None:
         rule = _foreign(hop)
         if rule is not None and _unmarks(hop, rule):
             return _unmarked(hop, rule)
-        if rule is not None and (_ended(hop) or (hop.way is Way.REQUEST and _led_away(hop, rule))):
+        if rule is not None and (ENDS.search(rule.rule) or (hop.way is Way.REQUEST and _led_away(hop, rule))):
             return _finding(evidence, hop, rule)
     return _by_policy(evidence)
 
@@ -54,11 +56,12 @@ def _unmarked(hop: Hop, rule: RuleHit) -> Finding:
 def not_masqueraded(evidence: Evidence) -> Finding | None:
     """A node sends on with the source it got what it was to send in its own name."""
     hops = evidence.journey.hops if evidence.journey else ()
-    seen, places = {(hop.at, hop.packet.src) for hop in hops}, {hop.at for hop in hops}
+    seen = {(hop.at, hop.packet.src) for hop in hops}
+    left = {hop.at for hop, after in pairwise(hops) if after.at != hop.at}
     for way in evidence.failing:
         for hop in way.hops:
             masqueraded = "src" in hop.changed and hop.way is Way.REQUEST
-            if masqueraded and hop.at in places and (hop.at, hop.packet.src) not in seen:
+            if masqueraded and hop.at in left and (hop.at, hop.packet.src) not in seen:
                 text = f"{hop.at} does not send on as {hop.packet.src} what it should masquerade so."
                 remedy = f"netlab rules {hop.at.removeprefix(NODE)} shows what is in the way"
                 return Finding(CauseName.MASQUERADE_MISSING, text, remedy)
@@ -84,7 +87,12 @@ def _by_policy(evidence: Evidence) -> Finding | None:
 
 def _finding(evidence: Evidence, hop: Hop, rule: RuleHit) -> Finding:
     did = "led it away" if _led_away(hop, rule) else "refused it" if "reject" in rule.rule.lower() else "dropped it"
-    text = f"a rule at {hop.at} that is not kube-proxy's {did}, in {hop.hook}, chain {rule.chain}: {rule.rule}"
+    what = (
+        f"the policy of a chain at {hop.at}"
+        if rule.rule.startswith("-P ")
+        else f"a rule at {hop.at} that is not kube-proxy's"
+    )
+    text = f"{what} {did}, in {hop.hook}, chain {rule.chain}: {rule.rule}"
     return Finding(_name(evidence, hop), text, _remedy(hop, rule))
 
 
@@ -101,7 +109,7 @@ def _name(evidence: Evidence, hop: Hop) -> CauseName:
 
 def _remedy(hop: Hop, rule: RuleHit) -> str:
     table, chain = hop.hook.partition("/")[0], rule.chain
-    if "policy" in rule.rule.lower():
+    if rule.rule.startswith("-P ") or "policy" in rule.rule.lower():
         return f"netlab exec {hop.at} -- iptables -t {table} -P {chain} ACCEPT"
     if rule.rule.startswith("-A "):
         return f"netlab exec {hop.at} -- iptables -t {table} -D {rule.rule.removeprefix('-A ')}"
