@@ -38,8 +38,11 @@ FOLLOWED_WITHIN = 2.0
 def why(paths: LabPaths, from_: Place, to: Target, *, timeout: float) -> Diagnosis:
     """Why flows fare as they do. `timeout` is seconds until a flow counts as dropped; NotFound."""
     traced = TracedLab(running_view(paths))
-    evidence = _flows(paths, foretell(traced, from_, to), timeout=timeout)
-    evidence = _of_nodes(paths, replace(evidence, drift=control.drift(paths).drift))
+    proxies = _proxies(paths, traced)  # first, for they are given time to follow what has just changed
+    prediction = foretell(traced, from_, to)
+    flows = _probed(paths, prediction, timeout=timeout)
+    evidence = Evidence(prediction=prediction, flows=flows, proxies=proxies, drift=control.drift(paths).drift)
+    evidence = _of_nodes(paths, evidence)
     if evidence.strange:
         return diagnose(replace(evidence, journey=_journey(paths, evidence, timeout=timeout)))
     if evidence.lost:
@@ -50,10 +53,6 @@ def why(paths: LabPaths, from_: Place, to: Target, *, timeout: float) -> Diagnos
 
 
 # --- flows
-
-
-def _flows(paths: LabPaths, prediction: Prediction, *, timeout: float) -> Evidence:
-    return Evidence(prediction=prediction, flows=_probed(paths, prediction, timeout=timeout))
 
 
 def _probed(paths: LabPaths, prediction: Prediction, *, timeout: float, size: int = 0) -> tuple[Flow, ...]:
@@ -96,19 +95,18 @@ def _of_nodes(paths: LabPaths, evidence: Evidence) -> Evidence:
     is_udp = evidence.prediction.destination.protocol is TargetProtocol.UDP
     return replace(
         evidence,
-        proxies=_proxies(paths, evidence),
         rules={node: found for node in evidence.nodes if (found := _rules(paths, evidence, node)) is not None},
         tracked=_tracked(paths, evidence) if is_udp else (),
     )
 
 
-def _proxies(paths: LabPaths, evidence: Evidence) -> dict[str, ProxyStatus]:
+def _proxies(paths: LabPaths, traced: TracedLab) -> dict[str, ProxyStatus]:
     rows = control.agents(paths)
     running = {agent.name for agent in rows if agent.running}
     stopped = {agent.name for agent in rows if not agent.running}
     with SyncClient(paths.api_socket) as client:
         wanted = followed_versions(client)
-    spec = evidence.view.topology.spec
+    spec = traced.view.topology.spec
     reports = ask_proxies(paths, wanted, within=FOLLOWED_WITHIN, stopped=stopped)
     return {
         node: ProxyStatus(

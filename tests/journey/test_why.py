@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from netlab_command import PREFIX, Caller, Done, Lab
 
 from netlab.model.diagnosis import CauseName, Diagnosis
+from netlab.model.journey import PacketVerdict
 from netlab.model.names import hashed_interface_name
 
 NAME = f"{PREFIX}-why"
@@ -300,3 +302,87 @@ def test_what_somebody_did_to_the_kernel_is_named_and_the_remedy_helps(lab: Lab,
         for line in made.undo:
             typed(lab, line, known)
     assert why(lab, made.from_, made.to).cause is None
+
+
+# --- what is wrong at kube-proxy, and beside flows that arrive
+
+LATE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: late}
+spec: {clusterIP: 10.96.0.99, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+"""
+
+
+@contextmanager
+def without_kube_proxy(lab: Lab) -> Iterator[None]:
+    lab.ok("break", "kube-proxy-stopped", "--on", "node1")
+    try:
+        yield
+    finally:
+        lab.ok("heal", "kube-proxy-stopped", "--on", "node1")
+
+
+@pytest.mark.root
+def test_a_udp_flow_that_goes_on_to_an_address_of_nobody_is_found(lab: Lab) -> None:
+    elsewhere = "PREROUTING -d 10.96.0.87 -p udp --dport 7 -j DNAT --to-destination 10.244.1.99:7"
+    send = "s = socket.socket(2, 2); s.bind(('', 40000)); s.sendto(b'x', ('10.96.0.87', 7))"
+    typed(lab, f"{N1}iptables -t nat -I {elsewhere}", {})
+    lab.ok("exec", "pod/shell", "--", PYTHON, "-c", f"import socket; {send}")
+    typed(lab, f"{N1}iptables -t nat -D {elsewhere}", {})
+    found = why(lab, "pod/shell", "service/echo:7/udp")
+    assert found.cause is CauseName.STALE_UDP_FLOW, found.evidence
+    assert "10.244.1.99:7, which is no endpoint" in (found.explanation or "")
+
+
+@pytest.mark.root
+def test_a_resolver_that_is_not_the_clusters_is_found_although_packets_arrive(lab: Lab) -> None:
+    typed(lab, "pod/shell: sh -c 'echo nameserver 10.96.255.253 > /etc/resolv.conf'", {})
+    found = why(lab, "pod/shell", "service/web:80")
+    assert found.cause is CauseName.WRONG_DNS
+    assert "10.96.255.253" in (found.explanation or "")
+    lab.ok("exec", *shlex.split((found.remedy or "").removeprefix("netlab exec ")))
+    assert why(lab, "pod/shell", "service/web:80").cause is None
+
+
+FLUSHED = {"iptables": "iptables -t nat -F KUBE-SERVICES", "nftables": "nft delete table ip kube-proxy"}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mode", FLUSHED)
+def test_a_kube_proxy_that_stopped_is_told_from_rules_that_were_flushed(root: Caller, mode: str) -> None:
+    name = f"{NAME}-{mode[:3]}"
+    with root.lab(name, text(name, mode=mode)) as lab:
+        with without_kube_proxy(lab):
+            lab.ok("apply", "-f", "-", text=LATE)
+            found = why(lab, "pod/shell", "service/late:80")
+            assert found.cause is CauseName.KUBE_PROXY_STOPPED, found.explanation
+            assert found.remedy == "netlab heal kube-proxy-stopped --on node1"
+            assert why(lab, "pod/shell", "service/web:80").cause is None
+            assert why(lab, "pod/web-2", "service/late:80").cause is None
+            typed(lab, N1 + FLUSHED[mode], {})
+            assert why(lab, "pod/shell", "service/web:80").cause is CauseName.RULES_FLUSHED
+        assert why(lab, "pod/shell", "service/late:80").cause is None
+
+
+@pytest.mark.root
+def test_in_mode_nftables_a_rule_of_somebody_elses_table_is_named(root: Caller) -> None:
+    name = f"{NAME}-table"
+    with root.lab(name, text(name, mode="nftables")) as lab:
+        assert why(lab, "pod/shell", "service/typo:80").cause is CauseName.SELECTOR_MATCHES_NOTHING
+        chain = "nft add chain ip firewall forward '{ type filter hook forward priority 0; }'"
+        script = f"nft add table ip firewall; {chain}; nft add rule ip firewall forward drop"
+        lab.ok("exec", "node/node1", "--", "sh", "-c", script)
+        found = why(lab, "pod/shell", "service/web:80")
+        assert found.cause is CauseName.FORWARD_DROP, found.explanation
+
+
+@pytest.mark.root
+def test_a_wire_that_is_too_narrow_for_its_tunnel_loses_large_packets_alone(root: Caller) -> None:
+    name = f"{NAME}-vxlan"
+    with root.lab(name, text(name).replace("  nodes:", "  network: {fabric: vxlan}\n  nodes:", 1)) as lab:
+        assert why(lab, "pod/shell", "pod/web-2:8080").cause is None
+        typed(lab, N2 + "ip link set eth0 mtu 1400", {})
+        found = why(lab, "pod/shell", "pod/web-2:8080")
+        assert (found.cause, found.verdict) == (CauseName.MTU_MISMATCH, PacketVerdict.REACHED)
+        assert found.remedy == "netlab exec node/node2 -- ip link set eth0 mtu 1500"

@@ -33,4 +33,6 @@ def wrong_resolver(evidence: Evidence) -> Finding | None:
 
 
 def _restored(place: str, address: str) -> str:
-    return f"netlab exec {place} -- sh -c 'sed -i \"s/^nameserver .*/nameserver {address}/\" /etc/resolv.conf'"
+    """The file is mounted there: it is written, not replaced."""
+    text = f'text=$(sed "s/^nameserver .*/nameserver {address}/" /etc/resolv.conf)'
+    return f"netlab exec {place} -- sh -c '{text}; echo \"$text\" > /etc/resolv.conf'"

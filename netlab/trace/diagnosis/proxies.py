@@ -12,7 +12,7 @@ from netlab.trace.diagnosis.evidence import Evidence, Finding
 
 OF_MASQUERADING = ("KUBE-POSTROUTING", "KUBE-MARK-MASQ", "masquerading", "mark-for-masquerade", "nat-postrouting")
 MASQUERADES = ("MASQ", "masq")
-FOR_ALL = ("PREROUTING", "OUTPUT", "INPUT", "FORWARD", "nat-prerouting", "nat-output", "services", "map service-ips")
+FOR_ALL = ("PREROUTING", "OUTPUT", "INPUT", "FORWARD", "nat-prerouting", "nat-output", "services")
 TO_NODE_PORTS = "-j KUBE-NODEPORTS"
 SHOWN = 2
 
