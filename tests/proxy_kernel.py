@@ -10,8 +10,9 @@ from itertools import count
 from math import ceil, log
 from pathlib import Path
 
-from proxy_memory import MEMORIES, NobodyCanWrite
+from proxy_memory import MEMORIES, ClientMemory, NobodyCanWrite
 from proxy_objects import MACHINE_ADDRESSES
+from proxy_persistence import Persistence
 from proxy_stage import NODE, Sighting, Stage
 from proxy_tables import Probe, Scene
 from proxy_tables.differences import in_nftables
@@ -33,6 +34,8 @@ from netlab.proxy.config import ProxyConfig
 LUCK = 1e-9
 """How likely it may be that a test fails because chance left an endpoint out."""
 AT_ONCE = 40
+TURNS = 2
+"""How often each endpoint's turn comes in mode ipvs, which takes them one after the other."""
 ROUNDS_FOR_ANSWERS = 20
 """How often it is waited for the answers that must come; on a busy machine some came after the first time."""
 ROUTES_6 = Path("/proc/thread-self/net/ipv6_route")
@@ -79,13 +82,18 @@ class KernelNode:
         """Without a mode every scene is in that of its own flags."""
         self._stage = stage
         self._mode = mode
-        self._memory = MEMORIES[mode]() if mode else NobodyCanWrite()
         self._ports = count(FIRST_PORT)
         self._config: ProxyConfig | None = None
         self._proxier: Proxier | None = None
         self._objects: dict[tuple[str, str], KubernetesObject] = {}
         self._policies: tuple[tuple[str, Verdict], ...] = ()
         self._extra: tuple[str, ...] = ()
+        self._memory = self._memory_of(mode)
+
+    def _memory_of(self, mode: ProxyMode | None) -> ClientMemory:
+        if mode is ProxyMode.IPVS:
+            return Persistence(lambda flow: self.ask([flow]))
+        return MEMORIES[mode]() if mode else NobodyCanWrite()
 
     # --- rules
 
@@ -153,10 +161,9 @@ class KernelNode:
 
     def send(self, probe: Probe, *, among: int) -> Outcome:
         """What becomes of as many flows as it takes to see every one of `among` endpoints that is used."""
-        at_once = 1 if self._memory.is_kept() else AT_ONCE
-        found = {
-            outcome for _ in range(ceil(flows_for(among) / at_once)) for outcome in self._batch(probe, flows=at_once)
-        }
+        flows = TURNS * among if self._mode is ProxyMode.IPVS else max(flows_for(among), AT_ONCE)
+        at_once = 1 if self._memory.is_kept() else min(flows, AT_ONCE)
+        found = {outcome for _ in range(ceil(flows / at_once)) for outcome in self._batch(probe, flows=at_once)}
         ends = {outcome for outcome in found if outcome.end}
         assert not ends or len(found) == 1, f"one packet, several fates: {found}"
         if ends:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from ipaddress import ip_address, ip_network
 
 from proxy_objects import MACHINE_ADDRESSES
@@ -217,6 +218,7 @@ class Node:
         return any(name == rule.recent.name and ago < rule.recent.check_seconds for name, ago in packet.seconds_since)
 
 
+@cache
 def read_packet(source: str, to: str) -> Packet:
     """The packet from that address to `ADDRESS:PORT`, `ADDRESS:PORT/udp`, `/sctp` or `/rst`, as it meets the node."""
     where, _, kind = to.partition("/")
@@ -231,6 +233,7 @@ def read_packet(source: str, to: str) -> Packet:
     )
 
 
+@cache
 def in_interface(source: str) -> str:
     """By which interface of node1 a packet comes: its own Pods' by cni0, all others' by eth0."""
     return "cni0" if any(ip_address(source) in ip_network(text) for text in POD_NETWORKS) else "eth0"

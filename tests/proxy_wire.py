@@ -135,11 +135,16 @@ def _crc_of_byte(value: int) -> int:
 def read(packet: bytes) -> Heard | None:
     """A packet from its IP header on; None where it is not of these tests."""
     if packet[:1] and packet[0] >> 4 == 6 and len(packet) > 40:
-        return read_body(ip_address(packet[8:24]), ip_address(packet[24:40]), packet[6], packet[40:])
+        return read_body(_address(packet[8:24]), _address(packet[24:40]), packet[6], packet[40:])
     if packet[:1] and packet[0] >> 4 == 4 and len(packet) > 20:
         header = 4 * (packet[0] & 15)
-        return read_body(ip_address(packet[12:16]), ip_address(packet[16:20]), packet[9], packet[header:])
+        return read_body(_address(packet[12:16]), _address(packet[16:20]), packet[9], packet[header:])
     return None
+
+
+@cache
+def _address(packed: bytes) -> IPAddress:
+    return ip_address(packed)
 
 
 def read_body(source: IPAddress, destination: IPAddress, number: int, body: bytes) -> Heard | None:

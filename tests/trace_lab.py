@@ -12,7 +12,7 @@ from netlab.model.journey import Flow
 from netlab.model.names import Place, PlaceKind
 from netlab.model.paths import LabPaths
 from netlab.model.targets import Target
-from netlab.trace import Foretold, Prediction, TracedLab, foretell
+from netlab.trace import Foretold, Prediction, TracedLab, compare, foretell
 
 Pair = tuple[str, str]
 SYSTEM = "kube-system"
@@ -29,6 +29,17 @@ def disagreements(paths: LabPaths, pairs: Iterable[Pair], *, count: int = 4) -> 
         told = result.flows[:1] if result.notes else result.flows  # ICMP errors are rationed
         if wrong := [flow for flow in told if not any(_fits(flow, way) for way in prediction.ways)]:
             found.append(f"{from_} -> {to}: {_flow(wrong[0])}, foretold {_ways(prediction)}")
+    return found
+
+
+def differences(paths: LabPaths, pairs: Iterable[Pair]) -> list[str]:
+    """A line for each pair of places between which a traced packet went otherwise than foretold, hop by hop."""
+    lab, found = TracedLab(running_view(paths)), []
+    for from_, to in pairs:
+        prediction = foretell(lab, Place.parse(from_), Target.parse(to))
+        journey = compare(control.trace(paths, from_, to, timeout=0.5), prediction)
+        if not journey.agrees:
+            found.append(f"{from_} -> {to}: {journey.first_difference}")
     return found
 
 

@@ -40,9 +40,9 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     "Its picture": {"graph": graph.graph},
     "Its packets": {
         "probe": packets.probe,
-        "check": packets.check,
         "trace": traces.trace,
         "why": why.why,
+        "check": packets.check,
         "capture": capture.capture,
         "conntrack": connections.conntrack,
         "top": top.top,

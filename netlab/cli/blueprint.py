@@ -123,7 +123,7 @@ def _proxy_commands(
         yield f"# mode {config.mode}: {why}"
         return
     ipvs = config.mode is ProxyMode.IPVS
-    yield from blueprint_ipvs.preparation(namespace) if ipvs else ()
+    yield from blueprint_ipvs.preparation(namespace, config) if ipvs else ()
     for family in families:
         for tool, text in node_text(known, config, family=family, local_addresses=addresses):
             yield _load(namespace, tool, text)

@@ -10,12 +10,12 @@ from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.decide import decide_all
 from netlab.proxy.ipvs import Spelling
-from netlab.proxy.ipvs.settings import SYSCTLS
+from netlab.proxy.ipvs.settings import settings
 
 
-def preparation(namespace: str) -> Iterator[str]:
+def preparation(namespace: str, config: ProxyConfig) -> Iterator[str]:
     """Before anything else, once for both families: settings, and the device that has the Services' addresses."""
-    for sysctl in SYSCTLS:
+    for sysctl in settings(config):
         yield f"ip netns exec {namespace} sysctl -w {sysctl.key.replace('/', '.')}={sysctl.value}"
     yield f"ip -n {namespace} link add {DEVICE} type dummy"
 

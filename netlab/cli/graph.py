@@ -12,9 +12,11 @@ import typer
 from netlab.cli.mistakes import wrong
 from netlab.cli.options import Lab
 from netlab.cli.output import write
+from netlab.cli.views import view_of
 
 if TYPE_CHECKING:
     from netlab.graph.scene import Scene
+    from netlab.model.cluster import ClusterView
     from netlab.model.journey import Journey
 
 
@@ -35,6 +37,10 @@ SUFFIXES = {f".{each.value}": each for each in PictureFormat} | {
 }
 
 
+WITHOUT_WAY = (PictureFormat.MERMAID, PictureFormat.DOT)
+"""Forms that are laid out by whoever reads them."""
+
+
 def graph(
     *,
     file: Annotated[
@@ -46,6 +52,10 @@ def graph(
     to: Annotated[
         Path | None, typer.Option("--write", "-w", metavar="FILE", help="Write there, not to standard output.")
     ] = None,
+    trace: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--trace", metavar="FROM TO", help="Draw one flow's way over it; with -f the foretold one."),
+    ] = None,
     lab: Lab = None,
 ) -> None:
     """Draw a lab: nodes, Pods, bridges and wires with their addresses, and Services, which no wire touches.
@@ -53,7 +63,12 @@ def graph(
     A lab that runs, or with -f what a file describes; that needs no root.
     """
     form = output or SUFFIXES.get(to.suffix if to else "", PictureFormat.SVG)
-    data = drawn(_of_file(file) if file else _of_lab(lab), form)
+    if trace and form in WITHOUT_WAY:
+        raise wrong(
+            f"--trace cannot be drawn as {form}", "choose svg, png or html; netlab trace -o mermaid draws a sequence"
+        )
+    journey = _journey(trace, file=file, lab=lab) if trace else None
+    data = drawn(_scene(view_of(file, lab)), form, journey=journey)
     if to:
         to.write_bytes(data)
     elif form is not PictureFormat.PNG:
@@ -88,35 +103,22 @@ def drawn(scene: Scene, form: PictureFormat, *, journey: Journey | None = None) 
     return svg.svg(picture).encode()
 
 
-def _of_file(file: Path) -> Scene:
-    from netlab.api.simulate import simulate
-    from netlab.cli.documents import read_topology
-    from netlab.dns.addon import with_cluster_dns
+def _scene(view: ClusterView) -> Scene:
     from netlab.graph.scene import scene
 
-    lab = simulate(with_cluster_dns(read_topology(file)))
     return scene(
-        lab.topology,
-        nodes=lab.nodes,
-        pods=lab.pods,
-        services=lab.services,
-        endpoint_slices=lab.endpoint_slices,
+        view.topology,
+        nodes=view.nodes,
+        pods=view.pods,
+        services=view.services,
+        endpoint_slices=view.endpoint_slices,
     )
 
 
-def _of_lab(lab: str | None) -> Scene:
-    from netlab.api.sync_client import SyncClient
-    from netlab.graph.scene import scene
-    from netlab.lab.find import find
-    from netlab.model.objects import EndpointSlice, Node, Pod, Service
-    from netlab.model.topology import Topology
+def _journey(ends: tuple[str, str], *, file: Path | None, lab: str | None) -> Journey:
+    """A real flow's; of a file, the foretold one."""
+    from netlab.cli.arguments import place, target
+    from netlab.cli.traces import foretold, traced
 
-    paths = find(lab)
-    with SyncClient(paths.api_socket) as client:
-        return scene(
-            client.get(Topology, paths.lab),
-            nodes=client.list(Node)[0],
-            pods=client.list(Pod)[0],
-            services=client.list(Service)[0],
-            endpoint_slices=client.list(EndpointSlice)[0],
-        )
+    source, aim = place(ends[0]), target(ends[1])
+    return foretold(view_of(file, lab), source, aim)[0] if file else traced(lab, source, aim)[0]

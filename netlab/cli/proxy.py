@@ -21,6 +21,7 @@ from netlab.model.modes import ProxyMode
 if TYPE_CHECKING:
     from netlab.agents.kube_proxy import AgentOptions
     from netlab.model.access import ServerAccess
+    from netlab.model.rules import IPNetwork
     from netlab.model.status import ProxyResult
     from netlab.proxy.config import ProxyConfig
 
@@ -45,6 +46,7 @@ def proxy(
     cleanup: Annotated[
         str, typer.Option("--cleanup", metavar="BOOL", help="Take kube-proxy's rules away, and exit.")
     ] = "false",
+    bind_address: flags.BindAddress = "0.0.0.0",
     proxy_mode: flags.Mode = ProxyMode.IPTABLES,
     cluster_cidr: flags.ClusterCidr = None,
     detect_local_mode: flags.LocalMode = "ClusterCIDR",
@@ -55,6 +57,8 @@ def proxy(
     nodeport_addresses: flags.NodeportAddresses = "",
     iptables_localhost_nodeports: flags.LocalhostNodeports = "true",
     ipvs_scheduler: flags.IpvsScheduler = "",
+    ipvs_strict_arp: flags.IpvsStrictArp = "false",
+    ipvs_exclude_cidrs: flags.IpvsExcludeCidrs = "",
     iptables_sync_period: Annotated[
         str, typer.Option("--iptables-sync-period", metavar="DURATION", help="Compare all rules this often.")
     ] = "30s",
@@ -76,6 +80,7 @@ def proxy(
     """
     rules = RuleFlags(
         node=node,
+        bind_address=bind_address,
         mode=proxy_mode,
         cluster_cidr=cluster_cidr,
         local_mode=detect_local_mode,
@@ -86,10 +91,12 @@ def proxy(
         nodeport_addresses=nodeport_addresses,
         localhost_nodeports=iptables_localhost_nodeports,
         ipvs_scheduler=ipvs_scheduler,
+        ipvs_strict_arp=ipvs_strict_arp,
+        ipvs_exclude_cidrs=ipvs_exclude_cidrs,
     )
     _log_to_standard_error()
     if flags.boolean("--cleanup", cleanup):
-        _clean_up()
+        _clean_up(flags.excluded(ipvs_exclude_cidrs))
         return
     config = rules.config()
     if [server, kubeconfig, file].count(None) != 2:
@@ -143,10 +150,10 @@ def _access(server: str | None, kubeconfig: Path | None) -> ServerAccess:
         raise wrong(f"--server: {error}") from error
 
 
-def _clean_up() -> None:
+def _clean_up(spared: tuple[IPNetwork, ...]) -> None:
     from netlab.agents.kube_proxy.once import cleanup
 
-    cleanup()
+    cleanup(spared=spared)
     say("kube-proxy's rules are gone; KUBE-FIREWALL stays, as a kubelet may need it")
 
 

@@ -13,13 +13,14 @@ from typer.core import TyperCommand
 from netlab.cli.mistakes import wrong
 from netlab.model.ipvs import Scheduler
 from netlab.model.modes import BY_PROCESS, ProxyMode
-from netlab.model.rules import IPNetwork
+from netlab.model.rules import IPAddress, IPNetwork
+from netlab.proxy.addresses import read_address
 from netlab.proxy.config import DetectLocalMode, ProxyConfig
 
 if TYPE_CHECKING:
     from typer._click import Context
 
-BOOLEANS = frozenset({"--masquerade-all", "--iptables-localhost-nodeports", "--once", "--cleanup"})
+BOOLEANS = frozenset({"--masquerade-all", "--iptables-localhost-nodeports", "--ipvs-strict-arp", "--once", "--cleanup"})
 _TRUE, _FALSE = (
     frozenset({"1", "t", "T", "TRUE", "true", "True"}),
     frozenset({"0", "f", "F", "FALSE", "false", "False"}),
@@ -37,6 +38,9 @@ class GoFlags(TyperCommand):
 Node = Annotated[
     str | None,
     typer.Option("--node", "--hostname-override", metavar="NAME", help="The Node whose rules these are."),
+]
+BindAddress = Annotated[
+    str, typer.Option("--bind-address", metavar="IP", help="The node's own address, if its Node says another.")
 ]
 Mode = Annotated[str, typer.Option("--proxy-mode", metavar="MODE", help="iptables, nftables, ipvs or userspace.")]
 ClusterCidr = Annotated[
@@ -63,6 +67,12 @@ NodeportAddresses = Annotated[
 IpvsScheduler = Annotated[
     str, typer.Option("--ipvs-scheduler", metavar="NAME", help="How IPVS picks a real server: rr, lc, sh, mh, ...")
 ]
+IpvsStrictArp = Annotated[
+    str, typer.Option("--ipvs-strict-arp", metavar="BOOL", help="Tell nobody on a wire of kube-ipvs0's addresses.")
+]
+IpvsExcludeCidrs = Annotated[
+    str, typer.Option("--ipvs-exclude-cidrs", metavar="CIDRS", help="Where virtual servers are never deleted.")
+]
 LocalhostNodeports = Annotated[
     str, typer.Option("--iptables-localhost-nodeports", metavar="BOOL", help="Whether they answer on 127.0.0.1.")
 ]
@@ -73,6 +83,7 @@ class RuleFlags:
     """The flags that change rules, as they were written."""
 
     node: str | None
+    bind_address: str = "0.0.0.0"
     mode: str = ProxyMode.IPTABLES
     cluster_cidr: str | None = None
     local_mode: str = DetectLocalMode.CLUSTER_CIDR
@@ -83,14 +94,19 @@ class RuleFlags:
     nodeport_addresses: str = ""
     localhost_nodeports: str = "true"
     ipvs_scheduler: str = ""
+    ipvs_strict_arp: str = "false"
+    ipvs_exclude_cidrs: str = ""
 
     def config(self) -> ProxyConfig:
         """The flags as values. InvalidInput."""
         if not self.node:
             raise wrong("--node NAME is missing", "name the Node whose rules are wanted")
+        bind_address = _bind_address(self.bind_address)
         primary = self.nodeport_addresses == "primary"
         return ProxyConfig(
             node_name=self.node,
+            bind_address=bind_address,
+            userspace_on_node_address=bind_address is not None,
             mode=read_mode(self.mode),
             cluster_cidrs=() if self.cluster_cidr is None else _cluster_cidrs(self.cluster_cidr),
             detect_local_mode=self._detect_local_mode(),
@@ -102,6 +118,8 @@ class RuleFlags:
             nodeport_addresses=() if primary else _networks("--nodeport-addresses", self.nodeport_addresses),
             iptables_localhost_nodeports=boolean("--iptables-localhost-nodeports", self.localhost_nodeports),
             ipvs_scheduler=_scheduler(self.ipvs_scheduler),
+            ipvs_strict_arp=boolean("--ipvs-strict-arp", self.ipvs_strict_arp),
+            ipvs_exclude_cidrs=excluded(self.ipvs_exclude_cidrs),
         )
 
     def _detect_local_mode(self) -> DetectLocalMode:
@@ -134,12 +152,25 @@ def need_no_process(mode: ProxyMode, *, why: str) -> None:
         )
 
 
+def _bind_address(text: str) -> IPAddress | None:
+    """An unspecified address is none: the Node's object says which it is. InvalidInput."""
+    address = read_address(text)
+    if address is None:
+        raise wrong(f"--bind-address: {text!r} is no address", "for instance 192.168.50.11")
+    return None if address.is_unspecified else address
+
+
 def _scheduler(text: str) -> Scheduler:
     """No text is the default. InvalidInput: IPVS has none of that name."""
     known = {scheduler.value: scheduler for scheduler in Scheduler}
     if (text or Scheduler.RR) not in known:
         raise wrong(f"--ipvs-scheduler: {text!r} is no such scheduler", f"there are {', '.join(known)}")
     return known[text or Scheduler.RR]
+
+
+def excluded(text: str) -> tuple[IPNetwork, ...]:
+    """What --ipvs-exclude-cidrs says. InvalidInput."""
+    return _networks("--ipvs-exclude-cidrs", text)
 
 
 def boolean(flag: str, text: str) -> bool:

@@ -29,6 +29,7 @@ def render(
     family: Annotated[
         Family | None, typer.Option("--family", help="This one alone, with or without Services.", case_sensitive=False)
     ] = None,
+    bind_address: flags.BindAddress = "0.0.0.0",
     proxy_mode: flags.Mode = ProxyMode.IPTABLES,
     cluster_cidr: flags.ClusterCidr = None,
     detect_local_mode: flags.LocalMode = "ClusterCIDR",
@@ -51,6 +52,7 @@ def render(
 
     config = RuleFlags(
         node=node,
+        bind_address=bind_address,
         mode=proxy_mode,
         cluster_cidr=cluster_cidr,
         local_mode=detect_local_mode,

@@ -29,7 +29,7 @@ def rendered(config: ProxyConfig, given: ProxyObjects, *, family: Family | None 
     Which addresses the machine itself has cannot be known here: with --nodeport-addresses those of the Node object, and
     127.0.0.1, stand for them.
     """
-    tracker = ChangeTracker(node_name=config.node_name)
+    tracker = ChangeTracker(node_name=config.node_name, bind_address=config.bind_address)
     for each in given.objects:
         tracker.put(each)
     tracker.collect()

@@ -82,9 +82,9 @@ def _watch(paths: LabPaths, node: str, service: str | None, rounds: int | None) 
     if not before:
         say(f"the rules of {node} have no counters: in this mode kube-proxy writes them without")
         return
-    say(f"watching {len(before)} rules of {node}; Ctrl-C ends it")
     pause, done = threading.Event(), 0
     try:
+        say(f"watching {len(before)} rules of {node}; Ctrl-C ends it")
         while rounds is None or done < rounds:
             pause.wait(EVERY_SECONDS)
             now = counted(control.rules(paths, node, service=service))

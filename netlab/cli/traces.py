@@ -12,6 +12,7 @@ from netlab.cli.mistakes import wrong
 from netlab.cli.options import Format, Lab
 from netlab.cli.output import Json, emit, write
 from netlab.cli.packets import Wanted
+from netlab.cli.views import view_of
 
 if TYPE_CHECKING:
     from netlab.model.cluster import ClusterView
@@ -79,24 +80,16 @@ def trace(
         raise wrong("--by is for --predict", "who gets a real flow is for the kernel to choose")
     source, aim = place(from_), target(to if proto is None else f"{to.removesuffix(f'/{proto}')}/{proto}")
     if predict:
-        journeys = _foretold(_view(file, lab), source, aim, by=by)
+        journeys = foretold(view_of(file, lab), source, aim, by=by)
         _print(journeys, output, shown=1, verbose=verbose)
     else:
-        journeys = _traced(lab, source, aim, count=count, timeout=timeout, method=method)
+        journeys = traced(lab, source, aim, count=count, timeout=timeout, method=method)
         _print(journeys, output, shown=count, verbose=verbose)
     if any(journey.verdict.value != expect.value for journey in journeys):
         raise typer.Exit(1)
 
 
-def _view(file: Path | None, lab: str | None) -> ClusterView:
-    from netlab.cli.documents import read_topology
-    from netlab.lab.find import find
-    from netlab.lab.view import foreseen_view, running_view
-
-    return foreseen_view(read_topology(file)) if file else running_view(find(lab))
-
-
-def _foretold(view: ClusterView, source: Place, aim: Target, *, by: str | None) -> list[Journey]:
+def foretold(view: ClusterView, source: Place, aim: Target, *, by: str | None = None) -> list[Journey]:
     """One journey for each way that the flow may take, the one by that endpoint first."""
     from netlab.trace import TracedLab, foretell
 
@@ -112,8 +105,8 @@ def _foretold(view: ClusterView, source: Place, aim: Target, *, by: str | None) 
     return [prediction.journey(way) for way in (first, *others)]
 
 
-def _traced(
-    lab: str | None, source: Place, aim: Target, *, count: int, timeout: float, method: Method | None
+def traced(
+    lab: str | None, source: Place, aim: Target, *, count: int = 1, timeout: float = 1.0, method: Method | None = None
 ) -> list[Journey]:
     """Real flows, one after the other, each beside its prediction."""
     from netlab.lab import control

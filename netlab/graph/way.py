@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from netlab.graph.layout import BADGES, GAP, MARGIN, ROW, Anchor, Layout, way_between
+from netlab.graph.anchors import Anchor, Layout, way_between
+from netlab.graph.layout import BADGES, GAP, MARGIN, ROW
 from netlab.graph.shapes import Badge, Box, Line, Point, Words, width_of
 from netlab.model.journey import Hop, Journey, Way
 from netlab.plan.bridges import POD_BRIDGE

@@ -16,6 +16,7 @@ from pathlib import Path
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import sysctls
 from netlab.kernel.iptables import require_tables
+from netlab.kernel.ipvs_capabilities import try_ipvs
 from netlab.kernel.modules import bridge_netfilter_is_loadable
 from netlab.kernel.nft_chains import require_nftables
 from netlab.model.machine import Check
@@ -43,6 +44,7 @@ def try_everything() -> Iterator[Check]:
     yield from (_tables(family) for family in Family)
     yield _packet_sockets()
     yield _nftables()
+    yield from try_ipvs()
     yield _open_files()
 
 

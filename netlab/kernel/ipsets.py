@@ -77,7 +77,7 @@ class SetSocket(RouteSocket):
         self._do(
             [Request(ADD, 0, membership(name, entry)) for entry in chosen],
             f"ipset add {name}",
-            list(map(str, chosen)),
+            chosen,
             passing=lambda refusal: refusal.number == ALREADY,
         )
 
@@ -87,7 +87,7 @@ class SetSocket(RouteSocket):
         self._do(
             [Request(DELETE, 0, membership(name, entry)) for entry in chosen],
             f"ipset del {name}",
-            list(map(str, chosen)),
+            chosen,
             passing=lambda refusal: refusal.number == NOT_THERE,
         )
 
@@ -124,7 +124,7 @@ class SetSocket(RouteSocket):
         return attributes(answer[HEADER.size + HEADER_OF_NETFILTER.size :])[REVISION]
 
     def _do(
-        self, requests: Sequence[Request], what: str, names: Sequence[str], *, passing: Callable[[Refusal], bool]
+        self, requests: Sequence[Request], what: str, names: Sequence[object], *, passing: Callable[[Refusal], bool]
     ) -> None:
         for refusal in self.send(requests):
             if not passing(refusal):

@@ -106,6 +106,7 @@ class HeldTable:
 
 def read_table(family: Family, name: str) -> HeldTable:
     """Read a table. MissingCapability: there is none of that name, or no right to; KernelError: anything else."""
+    layout = entry_layout(family)  # python-iptables' import also loads ip_tables, where that is a module
     with _opened(family, name) as asked:
         info = bytearray(INFO.pack(name.encode(), *[0] * 13))
         _get(asked, GET_INFO, info, family=family, name=name)
@@ -116,7 +117,7 @@ def read_table(family: Family, name: str) -> HeldTable:
         _get(asked, GET_ENTRIES, given, family=family, name=name)
     valid = [hook for hook in range(len(BUILT_IN)) if hooks >> hook & 1]
     reader = _Reader(
-        entry_layout(family),
+        layout,
         begins={numbers[hook]: BUILT_IN[hook] for hook in valid},
         feet={numbers[5 + hook]: BUILT_IN[hook] for hook in valid},
     )

@@ -11,10 +11,11 @@ from dataclasses import replace
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE, Applied, OutOfStep
 from netlab.kernel.iptables_nft_memory import UNKNOWN, Held, remember, remembered
-from netlab.kernel.iptables_nft_text import Script, listed, program, saved
+from netlab.kernel.iptables_nft_text import PROGRAMS, Script, listed, saved
 from netlab.kernel.iptables_nft_write import FEW_CHAINS, Change, TheirLine, write
 from netlab.kernel.iptables_values import check
 from netlab.kernel.nft_chains import chain_names, generation
+from netlab.kernel.programs import program
 from netlab.model.rules import Chain, Family, Hook, Rule, Table, TablePatch
 from netlab.proxy.rule_reader import read_rule
 from netlab.proxy.save_reader import words_of
@@ -28,7 +29,7 @@ def require_table(family: Family, name: str) -> None:
     """Raise MissingCapability where there is no nftables here or no iptables-nft-restore, with the remedy."""
     if name not in BUILT_IN:
         raise MissingCapability(f"table {name} of iptables-nft", "none: netlab writes nat, filter and mangle")
-    program(family, "-restore")
+    program(f"{PROGRAMS[family]}-restore")
     try:
         generation()
     except KernelError as error:
@@ -38,7 +39,7 @@ def require_table(family: Family, name: str) -> None:
 def table_names(family: Family) -> frozenset[str]:
     """The tables of iptables-nft that this network namespace has, where the program is there too."""
     try:
-        program(family, "-restore")
+        program(f"{PROGRAMS[family]}-restore")
         return frozenset(name for name in BUILT_IN if chain_names(family, name))
     except (KernelError, MissingCapability):
         return frozenset()

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 
-from netlab.errors import KernelError, MissingCapability
+from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import HERE, RuleRefused
 from netlab.kernel.iptables_nft_pieces import Does, Order, pieces
+from netlab.kernel.programs import program
 from netlab.model.rules import Chain, Family, Jump, Rule
 from netlab.proxy.save_text import rule_text
 
 PROGRAMS = {Family.IPV4: "iptables-nft", Family.IPV6: "ip6tables-nft"}
-SYSTEM_PATH = "/usr/sbin:/sbin"
-"""Where Debian has the programs; an ordinary user's PATH lacks these."""
 PATIENCE_SECONDS = 120.0
 """Ten times what the largest table takes: whoever waits longer waits for nothing."""
 TOO_LONG = "Message too long"
@@ -94,7 +91,7 @@ class Script:
 
     def _transact(self, orders: Sequence[Order], *flags: str) -> None:
         lines = (f"*{self.table}", *(order.text for order in orders), "COMMIT", "")
-        done = _run([program(self.family, "-restore"), *flags], text="\n".join(lines))
+        done = _run([program(PROGRAMS[self.family] + "-restore"), *flags], text="\n".join(lines))
         if done.returncode:
             raise self._refusal(done.stderr.strip(), orders)
 
@@ -118,7 +115,7 @@ class Script:
 
 def listed(family: Family, table: str, chain: str) -> list[str]:
     """A chain as `iptables -vS CHAIN` prints it, with counters: its policy or its name, then its rules."""
-    command = [program(family, ""), "-t", table, "-S", chain, "-v"]
+    command = [program(PROGRAMS[family]), "-t", table, "-S", chain, "-v"]
     done = _run(command, text="")
     if done.returncode:
         raise KernelError(" ".join(command), HERE, 0, done.stderr.strip())
@@ -127,19 +124,10 @@ def listed(family: Family, table: str, chain: str) -> list[str]:
 
 def saved(family: Family, table: str) -> list[str]:
     """A whole table as iptables-nft-save prints it."""
-    done = _run([program(family, "-save"), "-t", table], text="")
+    done = _run([program(f"{PROGRAMS[family]}-save"), "-t", table], text="")
     if done.returncode:
         raise KernelError(f"iptables-nft-save -t {table}", HERE, 0, done.stderr.strip())
     return done.stdout.splitlines()
-
-
-def program(family: Family, suffix: str) -> str:
-    """Where the program is; MissingCapability where it is not."""
-    name = PROGRAMS[family] + suffix
-    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
-    if found is None:
-        raise MissingCapability(f"{name} is not installed", "install the package iptables")
-    return found
 
 
 def _run(command: Sequence[str], *, text: str) -> subprocess.CompletedProcess[str]:

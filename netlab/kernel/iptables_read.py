@@ -6,15 +6,14 @@ Read as iptables-save prints it, which has a word for every extension there is.
 from __future__ import annotations
 
 import errno
-import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 
-from netlab.errors import KernelError, MissingCapability
+from netlab.errors import KernelError
 from netlab.kernel.iptables import in_use
 from netlab.kernel.iptables_answers import HERE
+from netlab.kernel.programs import program
 from netlab.model.rules import Backend, Family, Rule
 from netlab.proxy.rule_reader import read_rule
 from netlab.proxy.save_reader import words_of
@@ -25,8 +24,6 @@ PROGRAMS = {
 }
 PATIENCE_SECONDS = 120.0
 """Ten times what the largest table takes."""
-SYSTEM_PATH = "/usr/sbin:/sbin"
-"""Where Debian has the program; an ordinary user's PATH lacks these."""
 _COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) ?(.*)")
 _CHAIN = re.compile(r":(\S+) (\S+) \[(\d+):(\d+)\]")
 
@@ -92,10 +89,7 @@ def _rules(lines: list[tuple[int, int, str]], chains: set[str]) -> tuple[Counted
 
 def _save(family: Family, name: str, backend: Backend) -> str:
     called = PROGRAMS[backend][family]
-    program = shutil.which(called, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
-    if program is None:
-        raise MissingCapability(f"{called} is not installed", "install the package iptables")
-    command = [program, "-c", "-t", name]
+    command = [program(called), "-c", "-t", name]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     except subprocess.TimeoutExpired as error:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from netlab.errors import KernelError, MissingCapability
+from netlab.kernel import sysctls
 from netlab.kernel.netlink import HEADER, Request, RouteSocket, attribute, attributes, nested
 from netlab.model.ipvs import Load, RealServer, Scheduler, SeenServer, ServerKey, VirtualServer
-from netlab.model.rules import IPAddress, Protocol
+from netlab.model.rules import IPAddress, IPNetwork, Protocol
 
 HERE = "this network namespace"
 NETLINK_GENERIC, CONTROLLER = 16, 16
@@ -38,6 +39,13 @@ FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NUMBERS = {Protocol.TCP: 6, Protocol.UDP: 17, Protocol.SCTP: 132}
 PROTOCOLS = {number: protocol for protocol, number in NUMBERS.items()}
 U16, U32, BE16 = struct.Struct("=H"), struct.Struct("=I"), struct.Struct("!H")
+LENGTHS = {4: 4, 6: 16}
+"""Bytes of an address."""
+NAMES = {version: struct.Struct(f"=HHH2xHHH2xHH{length}sHH2s2x") for version, length in LENGTHS.items()}
+REALS = {version: struct.Struct(f"=HH{length}sHH2s2xHHIHHIHHIHHI") for version, length in LENGTHS.items()}
+"""Of each attribute its length, its number and its value, up to the next multiple of four bytes."""
+NO_ADDRESS = "a namespace that has never had an address takes no real server: run `ip link set lo up` in it"
+CONNTRACK = "net/ipv4/vs/conntrack"
 MISSING = MissingCapability(
     "this kernel has no IP virtual server (ip_vs)",
     "load it with `sudo modprobe ip_vs` (Debian: package linux-image-amd64, Ubuntu: linux-modules-extra), "
@@ -118,10 +126,16 @@ class IpvsSocket(RouteSocket):
                 raise MissingCapability(
                     f"this kernel has no IPVS scheduler {scheduler}", f"load it with `sudo modprobe ip_vs_{scheduler}`"
                 )
-            raise KernelError(f"ipvs command {change.command} for {change.server.key}", HERE, refusal.number)
+            never_had_one = change.command == NEW_DEST and refusal.number == errno.EINVAL
+            detail = NO_ADDRESS if never_had_one else ""
+            raise KernelError(f"ipvs command {change.command} for {change.server.key}", HERE, refusal.number, detail)
 
-    def clear(self) -> None:
-        """Delete every virtual server. KernelError."""
+    def clear(self, spared: Sequence[IPNetwork] = ()) -> None:
+        """Delete every virtual server but those in these networks. KernelError."""
+        if spared:
+            found = tuple(self._virtual_servers())
+            self.do([remove(each) for each in found if not any(each.key.address in network for network in spared)])
+            return
         for refusal in self.send([Request(self._family, 0, GENERIC_HEADER.pack(FLUSH, VERSION))]):
             raise KernelError("ipvsadm --clear", HERE, refusal.number)
 
@@ -132,7 +146,7 @@ class IpvsSocket(RouteSocket):
 
     def loads(self, server: VirtualServer) -> Iterator[tuple[RealServer, Load]]:
         """The real servers of a virtual server. KernelError."""
-        body = GENERIC_HEADER.pack(GET_DEST, VERSION) + nested(SERVICE, *_name(server.key))
+        body = GENERIC_HEADER.pack(GET_DEST, VERSION) + nested(SERVICE, _name(server.key))
         for message in self.dump(self._family, body):
             found = attributes(_content(message)[DEST])
             address = _address(found[DEST_ADDRESS], server.key.address.version)
@@ -147,27 +161,33 @@ class IpvsSocket(RouteSocket):
 
 
 def require_ipvs() -> None:
-    """MissingCapability where this kernel has no IPVS. Nothing is changed."""
+    """MissingCapability where this kernel has no IPVS, or keeps it from us. Nothing is changed."""
     IpvsSocket().close()
+    if sysctls.read(CONNTRACK) is None:
+        raise MissingCapability(
+            "the settings net.ipv4.vs, which the kernel keeps from user namespaces", "run it as root"
+        )
 
 
 def body(change: Change) -> bytes:
     """What follows the netlink header."""
     named, server = _name(change.server.key), change.server
     if change.command in (NEW_SERVICE, SET_SERVICE):
-        named = (*named, *_settings(server))
-    parts = [nested(SERVICE, *named)]
+        named = b"".join((named, *_settings(server)))
+    said = GENERIC_HEADER.pack(change.command, VERSION) + nested(SERVICE, named)
     if change.real is not None:
-        parts.append(nested(DEST, *_real(change.real, weight=change.weight)))
-    return GENERIC_HEADER.pack(change.command, VERSION) + b"".join(parts)
+        said += nested(DEST, _real(change.real, weight=change.weight))
+    return said
 
 
-def _name(key: ServerKey) -> Sequence[bytes]:
-    return (
-        attribute(AF, U16.pack(FAMILIES[key.address.version])),
-        attribute(PROTOCOL, U16.pack(NUMBERS[key.protocol])),
-        attribute(ADDRESS, key.address.packed),
-        attribute(PORT, BE16.pack(key.port)),
+def _name(key: ServerKey) -> bytes:
+    """Attributes of fixed sizes, packed together: a first sync names every virtual server for each real one."""
+    version = key.address.version
+    return NAMES[version].pack(
+        *(4 + 2, AF, FAMILIES[version]),
+        *(4 + 2, PROTOCOL, NUMBERS[key.protocol]),
+        *(4 + LENGTHS[version], ADDRESS, key.address.packed),
+        *(4 + 2, PORT, key.port.to_bytes(2)),
     )
 
 
@@ -184,14 +204,15 @@ def _settings(server: VirtualServer) -> Iterable[bytes]:
     )
 
 
-def _real(real: RealServer, *, weight: int) -> Iterable[bytes]:
-    return (
-        attribute(DEST_ADDRESS, real.address.packed),
-        attribute(DEST_PORT, BE16.pack(real.port)),
-        attribute(FORWARDING, U32.pack(MASQUERADING)),
-        attribute(WEIGHT, U32.pack(weight)),
-        attribute(UPPER, U32.pack(0)),
-        attribute(LOWER, U32.pack(0)),
+def _real(real: RealServer, *, weight: int) -> bytes:
+    version = real.address.version
+    return REALS[version].pack(
+        *(4 + LENGTHS[version], DEST_ADDRESS, real.address.packed),
+        *(4 + 2, DEST_PORT, real.port.to_bytes(2)),
+        *(4 + 4, FORWARDING, MASQUERADING),
+        *(4 + 4, WEIGHT, weight),
+        *(4 + 4, UPPER, 0),
+        *(4 + 4, LOWER, 0),
     )
 
 

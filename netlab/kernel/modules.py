@@ -40,6 +40,11 @@ def bridge_netfilter_is_loadable() -> bool:
     return root and _modprobe("--dry-run", "br_netfilter")
 
 
+def is_known(module: str) -> bool:
+    """Whether modprobe(8) would find that module, or knows it to be built in; nothing is loaded. It may know less."""
+    return _modprobe("--dry-run", "--quiet", module)
+
+
 def _modprobe(*arguments: str) -> bool:
     environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
     try:

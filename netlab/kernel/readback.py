@@ -238,9 +238,17 @@ def _tables() -> Iterator[Table]:
     To look into a table that nobody uses yet would start it, and slow down every packet from then on.
     """
     for family, names in TABLE_NAMES.items():
-        for name in PLANNED_TABLES & set(names.read_text().split()):
+        for name in PLANNED_TABLES & _listed(names):
             if ours := _ours(iptables_read.read(family, name)):
                 yield ours
+
+
+def _listed(names: Path) -> frozenset[str]:
+    """Until the kernel has loaded legacy iptables, which an ordinary user's lab cannot make it do, there is no list."""
+    try:
+        return frozenset(names.read_text().split())
+    except FileNotFoundError:
+        return frozenset()
 
 
 def _ours(seen: SeenTable) -> Table | None:

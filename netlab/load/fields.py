@@ -124,7 +124,7 @@ TOPOLOGY: dict[str, dict[str, str]] = {
         "podLink": "PodLink",
     },
     "Proxy": {"mode": "ProxyMode", "ipvs": "Ipvs"},
-    "Ipvs": {"scheduler": "Scheduler"},
+    "Ipvs": {"scheduler": "Scheduler", "strictARP": "boolean", "excludeCIDRs": "[CIDR]"},
     "NodeEntry": {
         "name!": "DnsSubdomain",
         "labels": "Labels",

@@ -51,9 +51,13 @@ class Network(Setting):
 
 
 class Ipvs(Setting):
-    """What matters in the proxy mode ipvs alone."""
+    """What matters in the proxy mode ipvs alone, by the names that KubeProxyConfiguration has for it."""
 
     scheduler: Scheduler = Scheduler.RR
+    strict_arp: bool = Field(default=False, alias="strictARP")
+    """Whether nodes keep it from the wire that they have the Services' addresses, on kube-ipvs0."""
+    exclude_cidrs: tuple[Cidr, ...] = Field((), alias="excludeCIDRs")
+    """Where kube-proxy leaves virtual servers alone that it does not want."""
 
 
 class Proxy(Setting):

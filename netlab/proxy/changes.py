@@ -13,7 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceCIDR
-from netlab.model.rules import Family, IPNetwork
+from netlab.model.rules import Family, IPAddress, IPNetwork
 from netlab.proxy.addresses import family_of, read_address, read_network
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import NodeFacts
@@ -46,9 +46,10 @@ class Changes:
 class ChangeTracker:
     """The Services and endpoints that one node serves: fed with `put` and `remove`, which never raise on an object."""
 
-    def __init__(self, *, node_name: str) -> None:
+    def __init__(self, *, node_name: str, bind_address: IPAddress | None = None) -> None:
         self._node_name = node_name
-        self._node = NodeFacts(node_name)
+        self._bind_address = bind_address
+        self._node = NodeFacts(node_name).at(bind_address)
         self._node_changed = False
         self._service_cidrs: dict[str, tuple[IPNetwork, ...]] = {}
         self._services: dict[ServiceName, tuple[ServicePort, ...]] = {}
@@ -130,7 +131,7 @@ class ChangeTracker:
         """A deleted Node leaves its last facts in force, as a restarting kubelet re-creates it."""
         if node.metadata.name != self._node_name:
             return
-        facts = node_facts(node)
+        facts = node_facts(node).at(self._bind_address)
         if facts != self._node:
             self._node = facts
             self._node_changed = True

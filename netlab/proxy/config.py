@@ -54,6 +54,13 @@ class NodeFacts:
     addresses: tuple[IPAddress, ...] = ()
     pod_cidrs: tuple[IPNetwork, ...] = ()
 
+    def at(self, address: IPAddress | None) -> NodeFacts:
+        """The same node with that as its own address of the family, whatever its object says."""
+        if address is None:
+            return self
+        others = tuple(each for each in self.addresses if each.version != address.version)
+        return replace(self, addresses=(address, *others))
+
     def address(self, family: Family) -> IPAddress | None:
         """The node's own address of that family."""
         return next((address for address in self.addresses if family_of(address) is family), None)
@@ -66,12 +73,16 @@ class ProxyConfig:
     `nodeport_addresses` without any of a family means every local address of it; `nodeport_primary` is
     `--nodeport-addresses primary`, which `on_node` puts into the node's own addresses. `service_cidrs` are the ranges
     of ClusterIPs, where they are known.
+    `bind_address` is, in spite of its name, what counts as the node's own address.
     `userspace_on_node_address`: mode userspace is met at the node's own address, as with kube-proxy's --bind-address,
     not at that of the interface that a packet comes in by: one to a Pod may have none, and REDIRECT drops there.
+    `ipvs_strict_arp`: nobody on a wire is told that the node has the Services' addresses. `ipvs_exclude_cidrs`: virtual
+    servers there may be somebody else's, and are never deleted.
     `conntrack_tcp_liberal` is the node's sysctl nf_conntrack_tcp_be_liberal: with it INVALID packets pass.
     """
 
     node_name: str
+    bind_address: IPAddress | None = None
     mode: ProxyMode = ProxyMode.IPTABLES
     cluster_cidrs: tuple[IPNetwork, ...] = ()
     service_cidrs: tuple[IPNetwork, ...] = ()
@@ -87,6 +98,8 @@ class ProxyConfig:
     conntrack_tcp_liberal: bool = False
     userspace_on_node_address: bool = False
     ipvs_scheduler: Scheduler = Scheduler.RR
+    ipvs_strict_arp: bool = False
+    ipvs_exclude_cidrs: tuple[IPNetwork, ...] = ()
 
     @property
     def masquerade_mark(self) -> int:
@@ -109,6 +122,11 @@ class ProxyConfig:
     def follows_node_addresses(self) -> bool:
         """Whether node ports listen on the node's primary addresses: in mode nftables unless anything is said."""
         return self.nodeport_primary or (self.mode is ProxyMode.NFTABLES and not self.nodeport_addresses)
+
+    @property
+    def wants_service_cidrs(self) -> bool:
+        """Whether rules depend on what the ServiceCIDR objects of the API say."""
+        return self.mode is ProxyMode.NFTABLES and not self.service_cidrs
 
     def with_service_cidrs(self, known: tuple[IPNetwork, ...]) -> ProxyConfig:
         """The same with these ranges of ClusterIPs, unless it has some of its own."""

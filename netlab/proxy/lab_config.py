@@ -15,5 +15,7 @@ def lab_config(spec: TopologySpec, node: str) -> ProxyConfig:
         cluster_cidrs=network.pod_cidrs,
         service_cidrs=network.service_cidrs,
         ipvs_scheduler=spec.proxy.ipvs.scheduler,
+        ipvs_strict_arp=spec.proxy.ipvs.strict_arp,
+        ipvs_exclude_cidrs=spec.proxy.ipvs.exclude_cidrs,
         userspace_on_node_address=network.pod_link is PodLink.PTP,
     )

@@ -40,7 +40,7 @@ def _meaning(observed: Journey, way: Foretold, *, known: Prediction) -> str | No
     if observed.verdict is way.verdict:
         return reason or observed.meaning
     should = f"By the lab's state it should be {way.verdict.value}" + (f": {reason}" if reason else ".")
-    return f"{should} {_by_hand(observed)}"
+    return f"{should} {observed.meaning or _by_hand(observed)}"
 
 
 def _by_hand(observed: Journey) -> str:

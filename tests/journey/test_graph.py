@@ -23,6 +23,13 @@ def test_the_picture_follows_the_lab(user: Caller) -> None:
         assert path.read_text().startswith("<!doctype html>")
 
 
+def test_a_real_packets_way_is_drawn_over_it(user: Caller) -> None:
+    with user.lab(NAME, topology("two-nodes", name=NAME)) as lab:
+        picture = lab.ok("graph", "--trace", "external/client", "node/node1:30080")
+        assert "external/client to node/node1:30080: reached by pod/web-" in picture
+        assert "node/node1 nat/PREROUTING: dst becomes 10.244." in picture
+
+
 def test_without_a_lab_it_says_so(user: Caller) -> None:
     done = user.run("graph", "-l", f"{NAME}-none")
     assert (done.status, done.out) == (4, "")

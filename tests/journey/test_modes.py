@@ -43,6 +43,17 @@ IN_USERSPACE = {
     ),
 }
 """What fares otherwise in mode userspace: an expectation, and what is seen instead."""
+IN_IPVS = {
+    "no-endpoints": {
+        "pod/client -> service/sleepy:81 is unreachable": "3 flows: 3 refused; every flow should be unreachable",
+    },
+    "load-balancer": {
+        f"{client} -> 172.18.255.2:80 reaches pod/web-1, pod/web-2": "52 flows: 52 reached (web-2 52); web-1 got none"
+        for client in ("pod/web-2", "node/node2")
+    },
+}
+"""What mode ipvs does otherwise. The node has the ClusterIP itself, and refuses ports that the Service does not have. A
+virtual server has one list of endpoints: under the policy Local this node's, for its Pods and the node itself too."""
 KEEPS_ASKING = """
 import http.client, sys
 connection = http.client.HTTPConnection("10.96.0.80", 80, timeout=10)
@@ -75,6 +86,16 @@ def test_a_topology_differs_in_mode_userspace_only_as_that_mode_must(root: Calle
         failures = lab.failures()
     assert failures
     assert [failed for failed in failures if not any(_is_of(failed, each) for each in IN_USERSPACE.values())] == []
+
+
+@pytest.mark.root
+@pytest.mark.ipvs
+@pytest.mark.parametrize("file", FILES)
+def test_a_topology_differs_in_mode_ipvs_only_as_that_mode_must(root: Caller, file: str) -> None:
+    name = f"{PREFIX}-{file}"
+    with root.lab(name, in_mode(topology(file, name=name), ProxyMode.IPVS)) as lab:
+        assert dict(lab.failures()) == IN_IPVS.get(file, {})
+        assert {node["proxyMode"] for node in lab.json("status")["nodes"]} == {"ipvs"}
 
 
 def _is_of(failed: tuple[str, str], difference: tuple[str, str]) -> bool:

@@ -188,7 +188,8 @@ def test_without_endpoints_the_rule_that_refuses_is_named(two: Lab) -> None:
     (end,) = ends(journey)
     assert (journey.verdict, end.at, end.hook) == (PacketVerdict.REFUSED, "node/node1", "filter/FORWARD")
     assert end.rules[-1].comment == "default/empty has no endpoints"
-    assert "REJECT" in (journey.meaning or "")
+    assert "-j REJECT" in end.rules[-1].rule
+    assert journey.meaning == "Service default/empty has no ready endpoint; selector app=nobody matches no Pod."
     assert {hop.packet.flags for hop in journey.hops if hop.way is Way.REPLY} == {"port unreachable"}
 
 
@@ -357,6 +358,9 @@ def test_in_mode_ipvs_the_balancer_and_the_server_that_it_chose_are_told(root: C
     with root.lab(name, topology("ipvs", name=name)) as lab:
         journey = trace(lab, "pod/shell", "service/web:80")
     balanced = [(hop.way.value, hop.at, hop.changed) for hop in journey.hops if hop.hook == "ipvs"]
-    assert balanced == [("request", "node/node1", ("dst", "dport"))]
+    assert balanced == [
+        ("request", "node/node1", ("dst", "dport")),
+        ("reply", "node/node1", ("src", "sport")),
+    ]
     assert journey.pod in {"web-1", "web-2"}
     assert journey.hops[-1].at == "pod/shell"

@@ -8,9 +8,10 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from ipvs_node import IPVS, ipvs_node, lines, members, rules, said, scene, servers
 from proxy_kernel import Client, KernelNode
 from proxy_objects import CONFIG, LOCAL, REMOTE, endpoint, endpoint_slice, node, service
-from proxy_stage import NODE, PODS, Stage, stage
+from proxy_stage import PODS, Stage, stage
 from proxy_tables import Scene
 from proxy_tables.case import AFFINITY, BALANCED, BOTH, HERE, INGRESS, NODE_PORT, OUTSIDER, POD, THERE, VIP
 from proxy_tracer import Outcome, reaches
@@ -18,19 +19,15 @@ from proxy_wire import Word
 
 from netlab.agents.kube_proxy.core import Proxier
 from netlab.agents.kube_proxy.leftovers import remove_other_modes
-from netlab.agents.kube_proxy.modes.iptables import IptablesMode
 from netlab.agents.kube_proxy.modes.ipvs import IpvsMode
 from netlab.agents.kube_proxy.modes.ipvs_departures import AT_MOST_SECONDS, Departures
 from netlab.kernel import ipvs
 from netlab.kernel.ipvs import IpvsSocket
-from netlab.kernel.namespaces import inside
 from netlab.model.ipvs import DEVICE, Load, RealServer, Scheduler, ServerKey, VirtualServer
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family, Protocol
-from netlab.proxy.config import ProxyConfig
 
 pytestmark = [pytest.mark.root, pytest.mark.ipvs]
-IPVS = replace(CONFIG, mode=ProxyMode.IPVS)
 SERVER = VirtualServer(ServerKey(Protocol.TCP, ip_address("10.96.0.10"), 80), Scheduler.RR)
 REAL = RealServer(ip_address("10.244.1.5"), 8080)
 
@@ -43,34 +40,8 @@ def places() -> Iterator[Stage]:
 
 @pytest.fixture
 def node1(places: Stage) -> Iterator[KernelNode]:
-    """The node, with the test in its namespace and nothing of any mode in it."""
-    with inside(NODE):
-        yield KernelNode(places)
-        for mode in (IpvsMode(), IptablesMode()):
-            mode.remove(tuple(Family))
-
-
-def scene(
-    *endpoints: dict[str, object],
-    spec: dict[str, object] | None = None,
-    status: dict[str, object] | None = None,
-    config: ProxyConfig = IPVS,
-) -> Scene:
-    objects = (node(), service(spec=spec, status=status), endpoint_slice(*endpoints))
-    return Scene("", objects, config, ())
-
-
-def said(command: str) -> str:
-    return subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
-
-
-def servers() -> set[str]:
-    """`ipvsadm --save`, which is what `ipvsadm --restore` reads."""
-    return {line.rstrip() for line in said("ipvsadm -Sn").splitlines()}
-
-
-def members(name: str) -> set[str]:
-    return set(said(f"ipset list {name}").partition("Members:\n")[2].split())
+    with ipvs_node(places) as found:
+        yield found
 
 
 def where(node1: KernelNode, source: str = POD, to: str = VIP) -> Outcome:
@@ -226,16 +197,16 @@ def test_whatever_somebody_takes_away_comes_back_at_the_next_full_sync(node1: Ke
     ):
         subprocess.run(command.split(), check=True)
     assert proxier.sync(full=True).changed
-    assert (servers(), _rules("nat"), members("KUBE-CLUSTER-IP")) == (before[0], _lines(before[1]), before[2])
+    assert (servers(), rules("nat"), members("KUBE-CLUSTER-IP")) == (before[0], lines(before[1]), before[2])
     assert "10.96.0.10/32" in said(f"ip -o address show {DEVICE}")
     assert not proxier.sync(full=True).changed
 
 
 def test_a_kube_proxy_that_starts_again_takes_nothing_away(node1: KernelNode) -> None:
     node1.show(scene(*BOTH))
-    before = (servers(), _rules("nat"), _rules("filter"))
+    before = (servers(), rules("nat"), rules("filter"))
     remove_other_modes(ProxyMode.IPVS)
-    assert (servers(), _rules("nat"), _rules("filter")) == before
+    assert (servers(), rules("nat"), rules("filter")) == before
 
 
 def test_after_a_change_to_mode_iptables_nothing_of_mode_ipvs_is_left(node1: KernelNode) -> None:
@@ -246,7 +217,7 @@ def test_after_a_change_to_mode_iptables_nothing_of_mode_ipvs_is_left(node1: Ker
     assert servers() == set()
     assert said("ipset list -n") == ""
     assert DEVICE not in said("ip -o link")
-    assert not any("IPVS" in line or "KUBE-NODE-PORT " in line for line in (*_rules("nat"), *_rules("filter")))
+    assert not any("IPVS" in line or "KUBE-NODE-PORT " in line for line in (*rules("nat"), *rules("filter")))
     assert where(node1, OUTSIDER, VIP).endpoints <= {LOCAL, REMOTE}
 
 
@@ -254,7 +225,7 @@ def test_after_a_change_from_mode_iptables_nothing_of_that_is_left(node1: Kernel
     node1.show(scene(*BOTH, config=replace(CONFIG, masquerade_all=True)))
     remove_other_modes(ProxyMode.IPVS)
     node1.show(scene(*BOTH))
-    assert not any("KUBE-SVC" in line or "KUBE-SEP" in line for line in _rules("nat"))
+    assert not any("KUBE-SVC" in line or "KUBE-SEP" in line for line in rules("nat"))
     assert {where(node1), where(node1)} == {reaches(LOCAL), reaches(REMOTE)}
 
 
@@ -268,11 +239,3 @@ def test_adding_what_is_there_is_refused_by_the_kernel_and_named(node1: KernelNo
     node1.show(scene(*BOTH))
     with IpvsSocket() as kernel, pytest.raises(Exception, match=r"10\.96\.0\.10"):
         kernel.do([ipvs.add(SERVER)])
-
-
-def _rules(table: str) -> list[str]:
-    return _lines(said(f"iptables-legacy-save -t {table}"))
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.startswith("-A")]

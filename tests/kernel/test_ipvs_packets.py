@@ -12,6 +12,7 @@ from proxy_tables.in_ipvs import SCENES_IN_IPVS, TELLINGS_IN_IPVS
 from proxy_tracer import Outcome
 
 from netlab.kernel.namespaces import inside
+from netlab.model.modes import ProxyMode
 
 pytestmark = [pytest.mark.root, pytest.mark.ipvs]
 
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.root, pytest.mark.ipvs]
 @pytest.fixture(scope="module")
 def outside_view() -> Iterator[KernelNode]:
     with stage() as places:
-        yield KernelNode(places)
+        yield KernelNode(places, ProxyMode.IPVS)
 
 
 @pytest.fixture

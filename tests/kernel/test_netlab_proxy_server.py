@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import json
 import re
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import socket
+from typing import cast
 
 import pytest
 from kube_proxy_lab import GATEWAY, PODS, ProxyLab, proxy_lab
@@ -144,6 +146,44 @@ def test_once_takes_what_the_server_has_and_exits(lab: ProxyLab) -> None:
 
     assert json.loads(done.stdout)["rules"]["IPv4"]["nat"] > 8
     assert destinations() == sorted(PODS)
+
+
+def once_in_mode_nftables(server: str) -> str:
+    """What `netlab proxy --once` says on standard error; its table is there then."""
+    arguments = [NETLAB, "proxy", "--node=node1", "--proxy-mode=nftables", f"--server={server}", "--once"]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=60)
+    return done.stderr
+
+
+def serve_ranges() -> None:
+    """An API server that has ServiceCIDRs, and nothing else."""
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            ranges = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16", "fd00:10:96::/112"]}}
+            items = [ranges] if "/servicecidrs" in self.path else []
+            body = json.dumps({"metadata": {"resourceVersion": "1"}, "items": items}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    http.server.HTTPServer(("127.0.0.1", PORT), Answers).serve_forever()
+
+
+def test_once_in_mode_nftables_asks_for_the_ranges_of_cluster_ips(lab: ProxyLab) -> None:
+    lab.start("ranges", serve_ranges)
+    cast("socket", until(lambda: connected(lab, "127.0.0.1", PORT))).close()
+    once_in_mode_nftables(f"http://127.0.0.1:{PORT}")
+    for family, network in (("ip", "10.96.0.0/16"), ("ip6", "fd00:10:96::/112")):
+        command = ["nft", "list", "chain", family, "kube-proxy", "cluster-ips-check"]
+        chain = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert f"{family} daddr {network} drop" in chain
+
+
+def test_once_in_mode_nftables_does_without_ranges_where_the_server_has_none(lab: ProxyLab) -> None:
+    said = once_in_mode_nftables(f"unix:{lab.paths.api_socket}")
+    assert "the ranges of ClusterIPs are not known" in said
 
 
 def test_the_objects_of_a_file_stay_served_and_come_back_when_flushed(lab: ProxyLab, tmp_path: Path) -> None:

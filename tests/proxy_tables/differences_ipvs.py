@@ -1,8 +1,6 @@
 """Where mode ipvs treats packets of the packet tables otherwise than mode iptables does, and why.
 
 Each was seen in a kernel, and follows from how kube-proxy 1.36 uses IPVS. Written in IPv4, true in IPv6 too.
-Scenes with session affinity are not among those compared: IPVS remembers clients where nobody can write; see
-tests/kernel/test_ipvs.py.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from proxy_tables.case import (
     VIP,
 )
 
+BOTH_HERE = (LOCAL, "10.244.1.6:8080")
 Packets = tuple[tuple[str, str, Outcome], ...]
 
 OTHER_PORTS: Mapping[str, Packets] = {
@@ -172,6 +171,13 @@ ONE_LIST: Mapping[str, Packets] = {
     "--masquerade-all, source ranges and policy Local: the ClusterIP masquerades, the rest keeps addresses": (
         (POD, LB, reaches(LOCAL)),
     ),
+    "affinity, policy Local outside, an endpoint here that ends and hints elsewhere": (
+        (POD, NODEPORT, reaches(LOCAL)),
+    ),
+    "affinity and policy Local: an outsider stays on this node, a Pod with the endpoint that it had": (
+        (POD, NODEPORT, reaches(*BOTH_HERE)),
+    ),
+    "affinity behind source ranges under policy Local": ((POD, LB, reaches(*BOTH_HERE)),),
 }
 """A virtual server has one list of real servers, for Pods and the node as well: with policy Local this node's."""
 
@@ -222,6 +228,12 @@ KEPT: Mapping[str, Packets] = {
     ),
     "nobody told apart, policy Local outside and no endpoint here: only the node gets through": (
         (NODE, NODEPORT, reaches(REMOTE)),
+    ),
+    "affinity, policy Local outside, an endpoint here that ends and hints elsewhere": (
+        (NODE, NODEPORT, reaches(LOCAL)),
+    ),
+    "affinity and policy Local: an outsider stays on this node, a Pod with the endpoint that it had": (
+        (NODE, NODEPORT, reaches(*BOTH_HERE)),
     ),
 }
 """At external addresses nobody is masqueraded under policy Local, not even the node."""

@@ -10,7 +10,6 @@ from proxy_objects import MACHINE_ADDRESSES
 from proxy_tracer import DROPPED, UNTOUCHED, Outcome
 
 from netlab.model.modes import ProxyMode
-from netlab.model.objects import Service
 from proxy_tables import SCENES, TELLINGS
 from proxy_tables.case import Probe, Scene
 from proxy_tables.differences_ipvs import TABLES, UNANSWERED
@@ -29,11 +28,6 @@ def in_ipvs(scene: Scene) -> Scene:
             if probe.source != UNANSWERED
         ),
     )
-
-
-def remembers_clients(scene: Scene) -> bool:
-    """Whether a Service of the scene has session affinity."""
-    return any(isinstance(each, Service) and each.spec.session_affinity == "ClientIP" for each in scene.objects)
 
 
 def _differences(scene: Scene) -> Iterator[tuple[tuple[str, str], Outcome]]:
@@ -55,9 +49,5 @@ def _always(probe: Probe) -> Outcome | None:
     return UNTOUCHED if kind == "rst" else None
 
 
-SCENES_IN_IPVS = tuple(in_ipvs(scene) for scene in SCENES if not remembers_clients(scene))
-TELLINGS_IN_IPVS = tuple(
-    replace(telling, scenes=tuple(map(in_ipvs, telling.scenes)))
-    for telling in TELLINGS
-    if not any(map(remembers_clients, telling.scenes))
-)
+SCENES_IN_IPVS = tuple(map(in_ipvs, SCENES))
+TELLINGS_IN_IPVS = tuple(replace(telling, scenes=tuple(map(in_ipvs, telling.scenes))) for telling in TELLINGS)

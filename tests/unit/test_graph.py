@@ -16,8 +16,10 @@ from typer.testing import CliRunner
 from netlab.api.simulate import simulate
 from netlab.cli.app import app
 from netlab.cli.graph import PictureFormat, drawn
+from netlab.cli.main import run
 from netlab.dns.addon import with_cluster_dns
-from netlab.graph.layout import Layout, lay_out
+from netlab.graph.anchors import Layout
+from netlab.graph.layout import lay_out
 from netlab.graph.scene import Scene, scene
 from netlab.graph.shapes import Badge, Box, Line, Point, Words, shortened
 from netlab.graph.svg import page, svg
@@ -261,6 +263,13 @@ def test_the_command_draws_a_file_and_takes_the_form_from_the_files_name(tmp_pat
     for name, beginning in (("lab.html", b"<!doctype html>"), ("lab.dot", b"graph "), ("lab.svg", b"<svg ")):
         assert run.invoke(app, ["graph", "-f", file, "-w", str(tmp_path / name)]).exit_code == 0
         assert (tmp_path / name).read_bytes().startswith(beginning)
+
+
+def test_of_a_file_the_foretold_way_is_drawn_where_a_form_has_places_for_it() -> None:
+    ends = ["--trace", "pod/shell", "pod/web-2:8080"]
+    arguments = ["graph", "-f", str(TOPOLOGIES / "two-nodes.yaml"), *ends]
+    assert "pod/shell to pod/web-2:8080: reached by pod/web-2" in CliRunner().invoke(app, arguments).stdout
+    assert run([*arguments, "-o", "dot"]) == 2
 
 
 def test_a_png_is_an_image_of_twice_the_size() -> None:

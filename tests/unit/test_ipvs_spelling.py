@@ -31,6 +31,7 @@ from netlab.proxy.config import ProxyConfig
 from netlab.proxy.decide import decide_all
 from netlab.proxy.ipvs import Spelling
 from netlab.proxy.ipvs.names import USES, set_name
+from netlab.proxy.ipvs.settings import settings
 from netlab.proxy.ipvs.text import servers_text, sets_text
 from netlab.proxy.save_reader import read_save
 from netlab.proxy.save_text import save_text
@@ -250,7 +251,26 @@ def test_sets_are_spelled_as_ipset_restores_them() -> None:
     assert "add KUBE-NODE-PORT-TCP 30080" in lines
 
 
+@pytest.mark.parametrize("strict", [True, False], ids=["strict ARP", "as it is"])
+def test_arp_settings_are_touched_with_strict_arp_alone(strict: bool) -> None:
+    found = {each.key: each.value for each in settings(replace(IPVS, ipvs_strict_arp=strict))}
+    arp = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
+    assert {key: value for key, value in found.items() if "arp" in key} == (arp if strict else {})
+    assert found["net/ipv4/vs/conntrack"] == "1"
+
+
 # --- changes
+
+
+def test_a_virtual_server_that_goes_is_deleted_unless_its_range_is_excluded() -> None:
+    spared = replace(IPVS, ipvs_exclude_cidrs=(ip_network("10.96.0.8/29"),))
+    other = service("other", spec={"clusterIP": "10.96.0.99"})
+    gone = dict.fromkeys(decide_all(tracker(WEB, other), IPVS))
+    addresses = {
+        config: sorted(str(key.address) for key in spelled(WEB, other, config=config).update(gone).servers_gone)
+        for config in (IPVS, spared)
+    }
+    assert addresses == {IPVS: ["10.96.0.10", "10.96.0.99"], spared: ["10.96.0.99"]}
 
 
 def test_a_change_that_changes_nothing_asks_for_nothing() -> None:

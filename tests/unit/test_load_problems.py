@@ -284,6 +284,17 @@ FIELDS = {
             )
         ],
     ),
+    "strict ARP is on or off, and excluded ranges are ranges": (
+        lab("proxy: {mode: ipvs, ipvs: {strictARP: →strictly, excludeCIDRs: [→192.0.2.1]}}"),
+        [
+            Wrong("spec.proxy.ipvs.strictARP", 'must be true or false, not the text "strictly"'),
+            Wrong(
+                "spec.proxy.ipvs.excludeCIDRs[0]",
+                '"192.0.2.1" is an address, not a range',
+                "write 192.0.2.1/32 for that one alone",
+            ),
+        ],
+    ),
     "a proxy mode that is none gets those that there are": (
         lab("proxy: {mode: →ebpf}"),
         [

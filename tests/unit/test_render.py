@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,6 +84,23 @@ def test_the_flags_change_the_rules() -> None:
     assert ("! -d 127.0.0.0/8" in plain, "! -d 127.0.0.0/8" in no_loopback) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("flags", "addresses"),
+    [
+        ((), {"192.168.50.11", "fd00:50::11"}),
+        (("--bind-address=0.0.0.0",), {"192.168.50.11", "fd00:50::11"}),
+        (("--bind-address=192.0.2.7",), {"192.0.2.7", "fd00:50::11"}),
+        (("--bind-address=2001:db8::7",), {"192.168.50.11", "2001:db8::7"}),
+    ],
+    ids=lambda value: " ".join(value) or "as the Node says" if isinstance(value, tuple) else "",
+)
+def test_bind_address_is_the_node_s_own_address_of_its_family(flags: tuple[str, ...], addresses: set[str]) -> None:
+    spec = "{type: NodePort, clusterIPs: [10.96.0.10, 'fd00:10:96::10'], ports: [{port: 80, nodePort: 30080}]}"
+    web = f"---\napiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {spec}\n"
+    text = rendered("--proxy-mode=nftables", *flags, text=NODE1 + web)
+    assert set(re.findall(r"set nodeport-ips .*?elements = {\s*(.*?)\s*}", text, re.DOTALL)) == addresses
+
+
 def test_mode_ipvs_has_a_text_for_each_of_its_three_tools() -> None:
     text = rendered("--proxy-mode=ipvs", "--ipvs-scheduler=lc", text=NODE1 + WEB)
     parts = dict(part.split("\n", 1) for part in text.removeprefix("# ").split("\n# "))
@@ -102,6 +120,7 @@ def test_mode_ipvs_has_a_text_for_each_of_its_three_tools() -> None:
     [
         ((), 2, "--node"),
         (("--node=node1", "--proxy-mode=ipvs", "--ipvs-scheduler=fair"), 2, "fair"),
+        (("--node=node1", "--bind-address=node1"), 2, "--bind-address: 'node1' is no address"),
         (("--node=node1", "--cluster-cidr="), 2, "--cluster-cidr"),
         (("--node=node1", "--proxy-mode=userspace"), 2, "ports that a kube-proxy process chooses"),
         (("--node=node1", "--family=IPX"), 2, "IPX"),
@@ -109,6 +128,7 @@ def test_mode_ipvs_has_a_text_for_each_of_its_three_tools() -> None:
     ids=[
         "no node",
         "a scheduler that is none",
+        "a name where the node's own address belongs",
         "an empty range",
         "a mode of which nothing is known before it runs",
         "a family that is none",

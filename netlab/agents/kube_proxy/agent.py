@@ -29,7 +29,6 @@ from netlab.api.foreign import Malformed
 from netlab.api.journal import EventType
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.nft_changes import NftChanges
-from netlab.model.modes import ProxyMode
 from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceCIDR
 from netlab.model.rules import Backend, Family
 from netlab.proxy.complaints import Complaint
@@ -132,13 +131,13 @@ class KubeProxy:
     async def work(self) -> None:
         """Follow the source for ever. MissingCapability: no rights here, or no tables; then nothing was changed."""
         self._proxier.prepare()
-        remove_other_modes(self.mode)
+        remove_other_modes(self.mode, spared=self._config.ipvs_exclude_cidrs)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(Node, field_selector=f"metadata.name={self._node}"))
                 tasks.create_task(self._follow(Service, label_selector=OTHER_PROXY))
                 tasks.create_task(self._follow(EndpointSlice, label_selector=HEADLESS))
-                if self.mode is ProxyMode.NFTABLES and not self._config.service_cidrs:
+                if self._config.wants_service_cidrs:
                     tasks.create_task(self._follow(ServiceCIDR))
                 tasks.create_task(self._runner.run())
                 tasks.create_task(self._proxier.work())

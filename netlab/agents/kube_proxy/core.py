@@ -61,7 +61,7 @@ class Proxier:
     def __init__(self, config: ProxyConfig, *, families: tuple[Family, ...] = tuple(Family)) -> None:
         self._config = config
         self._wanted_families = families
-        self._tracker = ChangeTracker(node_name=config.node_name)
+        self._tracker = ChangeTracker(node_name=config.node_name, bind_address=config.bind_address)
         self._refused: dict[tuple[str, str], Complaint] = {}
         self._mode = mode_of(config.mode)
         self._unusable: set[Family] = set()

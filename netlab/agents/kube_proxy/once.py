@@ -7,6 +7,7 @@ from contextlib import closing
 
 from netlab.agents.kube_proxy.core import Proxier
 from netlab.agents.kube_proxy.leftovers import remove_every_mode, remove_other_modes
+from netlab.agents.kube_proxy.modes.mode import Networks
 from netlab.errors import InvalidInput, Problem
 from netlab.kernel.rights import require_rights
 from netlab.model.modes import BY_PROCESS
@@ -44,7 +45,7 @@ def _once(
     for found in objects:
         proxier.put(found)
     set_before = proxier.prepare()
-    remove_other_modes(config.mode)
+    remove_other_modes(config.mode, spared=config.ipvs_exclude_cidrs)
     done = proxier.sync(full=True)
     sysctls = {*set_before, *proxier.prepare()}  # some settings are not there before the first rule that needs them
     rules: dict[str, dict[str, int]] = {}
@@ -62,13 +63,13 @@ def _once(
     )
 
 
-def cleanup() -> None:
-    """Take away what kube-proxy in any mode has left in this network namespace.
+def cleanup(*, spared: Networks = ()) -> None:
+    """Take away what kube-proxy in any mode has left in this network namespace; `spared` see --ipvs-exclude-cidrs.
 
     MissingCapability: no rights here. KernelError: something is still there.
     """
     require_rights()
-    remove_every_mode()
+    remove_every_mode(spared=spared)
 
 
 def complaint_row(complaint: Complaint) -> ComplaintRow:

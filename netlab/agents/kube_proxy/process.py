@@ -21,7 +21,7 @@ from netlab.api.foreign import Malformed
 from netlab.api.journal import EventType
 from netlab.errors import ApiError, MissingCapability, NetlabError
 from netlab.model.access import ServerAccess
-from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service
+from netlab.model.objects import EndpointSlice, KubernetesObject, Node, Service, ServiceCIDR
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
 from netlab.model.status import ProxyResult
@@ -70,7 +70,7 @@ def serve_objects(
 def once_from(access: ServerAccess, config: ProxyConfig) -> ProxyResult:
     """Put in place what the API server has now; NetlabError where it does not tell within a minute. See `once`."""
     try:
-        objects, refused = asyncio.run(_all_objects(access, config.node_name))
+        objects, refused = asyncio.run(_all_objects(access, config))
     except TimeoutError:
         raise NetlabError(
             f"{access.name} did not list Nodes, Services and EndpointSlices within {LISTED_WITHIN_SECONDS:g} seconds"
@@ -191,7 +191,7 @@ async def _topology(client: ApiClient) -> TopologySpec:
         return topologies[0].spec if topologies else TopologySpec()
 
 
-async def _all_objects(access: ServerAccess, node: str) -> tuple[list[KubernetesObject], list[Complaint]]:
+async def _all_objects(access: ServerAccess, config: ProxyConfig) -> tuple[list[KubernetesObject], list[Complaint]]:
     """What the server lists of each kind."""
     objects: list[KubernetesObject] = []
     refused: list[Complaint] = []
@@ -202,10 +202,21 @@ async def _all_objects(access: ServerAccess, node: str) -> tuple[list[Kubernetes
     async with ApiClient(access) as client, asyncio.timeout(LISTED_WITHIN_SECONDS):
         source: ObjectSource = client
         for kind in SERVED:
-            fields = f"metadata.name={node}" if kind is Node else ""
+            fields = f"metadata.name={config.node_name}" if kind is Node else ""
             async for event in source.reflect(kind, field_selector=fields, malformed=refuse):
                 if event.type is EventType.SYNCED:
                     break
                 if event.object is not None:
                     objects.append(event.object)
+        if config.wants_service_cidrs:
+            objects += await _service_cidrs(client)
     return objects, refused
+
+
+async def _service_cidrs(client: ApiClient) -> tuple[ServiceCIDR, ...]:
+    """Those that the server has; it may have no such kind (before 1.31, and a lab's own), or not tell who asks."""
+    try:
+        return (await client.list(ServiceCIDR))[0]
+    except ApiError as error:
+        log.info("the ranges of ClusterIPs are not known: %s", error)
+        return ()

@@ -6,14 +6,13 @@ was brought into a namespace the kernel takes away with that alone.
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from netlab.errors import KernelError, MissingCapability
+from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import HERE
+from netlab.kernel.programs import program
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch, bpf_text
 from netlab.model.rules import Family
@@ -24,8 +23,6 @@ CHAINS = ("PREROUTING", "OUTPUT")
 COMMENT = "netlab trace"
 PROGRAMS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
 NAMES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
-PACKAGES = {"nft": "nftables"}
-SYSTEM_PATH = "/usr/sbin:/sbin"
 PATIENCE_SECONDS = 20.0
 
 
@@ -117,11 +114,3 @@ def run(argv: Sequence[str], *, text: str | None = None) -> str:
     if done.returncode:
         raise KernelError(" ".join(argv), HERE, 0, done.stderr.strip())
     return done.stdout
-
-
-def program(name: str) -> str:
-    """Where the program is. MissingCapability."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
-    if found is None:
-        raise MissingCapability(f"{name} is not installed", f"install the package {PACKAGES.get(name, 'iptables')}")
-    return found

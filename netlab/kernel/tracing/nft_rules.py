@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.nft_chains import require_nftables
+from netlab.kernel.programs import program
 from netlab.kernel.tracing import legacy_rules
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch, nft_conditions
@@ -30,7 +31,7 @@ _RULE = re.compile(r"\t\t(.*) # handle (\d+)")
 def is_possible() -> bool:
     """Whether there is nft(8) and a kernel that has nftables."""
     try:
-        legacy_rules.program("nft")
+        program("nft")
         require_nftables()
     except (KernelError, MissingCapability):
         return False

@@ -13,6 +13,8 @@ from netlab.model.targets import Target
 from netlab.probe.cluster import ClusterView, pod_name, pod_place
 from netlab.probe.tracing.hops import Narrator
 
+PORT = "port unreachable"
+"""What a machine says of a port where nobody listens; all other errors are those of a router."""
 ENDS = ("DROP", "REJECT")
 
 
@@ -100,6 +102,9 @@ def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
     if choice is not None and choice.number:
         return _marked(hops, last, facts.verdict), f"{place.at} has no way for it: {choice.text}"
     answered = [hops[number] for number in replies]
+    if answered and answered[0].at == place.at and _is_error(answered[0]) and answered[0].packet.flags != PORT:
+        said = answered[0].packet.flags
+        return _marked(hops, last, facts.verdict), f"{place.at} sent it no further, and says: {said}"
     if answered and answered[0].at == place.at:
         return _at_socket(hops, last, facts, answered)
     if facts.narrator.delivered.get(Way.REQUEST) == place.at:
@@ -133,7 +138,21 @@ def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) ->
         return _marked(told, len(told) - 1, facts.verdict), f"the answer was lost at {end.at}, {end.hook}{by}"
     if refused:
         return told, f"{socket.at} got it and turned it down: {detail}"
-    return told, f"{socket.at} got it and answered"
+    return [*told, *_heard(told, facts)], f"{socket.at} got it and answered"
+
+
+def _heard(hops: list[Hop], facts: Facts) -> list[Hop]:
+    """The answer as the program heard it that asked, where it was translated behind the last hook: a hop of its own.
+
+    Its socket takes answers from the address alone that it asked.
+    """
+    asked, end = hops[0].packet, hops[-1]
+    if facts.verdict is not PacketVerdict.REACHED or end.at != hops[0].at or end.way is not Way.REPLY:
+        return []
+    heard = end.packet.model_copy(update={"src": asked.dst, "sport": asked.dport})
+    changed = tuple(name for name in ("src", "sport") if getattr(heard, name) != getattr(end.packet, name))
+    hook = "ipvs" if end.at in facts.narrator.balancers else "nat/INPUT"
+    return [Hop(at=end.at, hook=hook, way=Way.REPLY, packet=heard, changed=changed)] if changed else []
 
 
 def _is_balanced(hop: Hop, facts: Facts) -> bool:

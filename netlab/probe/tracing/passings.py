@@ -102,21 +102,37 @@ def _recognised(recognition: Recognition, sightings: Iterable[Sighting]) -> list
 
 
 def _without_copies(scenes: Sequence[Scene], seen: Sequence[_Seen]) -> list[_Seen]:
-    """What was seen, without what a bridge sent to everybody because it did not know where to."""
+    """What was seen, without what a bridge sent to everybody because it did not know where to.
+
+    Who got a copy has overheard it. Where that one is not watched, somebody else who is has got the packet itself.
+    """
     peers = {(scene.station.namespace, port): where for scene in scenes for port, where in scene.peers.items()}
+    watched = {scene.station.namespace for scene in scenes}
+    came_in = [each for each in seen if not each.sighting.outgoing]
     overheard = {
-        (each.sighting.where, each.way, each.sighting.headers)
-        for each in seen
-        if each.sighting.overheard and (each.sighting.where, each.sighting.interface) not in peers
+        _copied(each, each.sighting.where) for each in came_in if each.sighting.overheard and not _port(each, peers)
     }
+    received = {_copied(each, each.sighting.where) for each in came_in if not each.sighting.overheard}
 
     def is_copy(each: _Seen) -> bool:
-        sighting = each.sighting
-        if sighting.outgoing:
-            return (peers.get((sighting.where, sighting.interface)), each.way, sighting.headers) in overheard
-        return sighting.overheard and (sighting.where, sighting.interface) not in peers
+        peer, where = _port(each, peers), each.sighting.where
+        if peer is None or not each.sighting.outgoing:
+            return peer is None and each.sighting.overheard and not each.sighting.outgoing
+        if peer in watched:
+            return _copied(each, peer) in overheard
+        return any(_copied(each, other) in received for (bridge, _), other in peers.items() if bridge == where)
 
     return [each for each in seen if not is_copy(each)]
+
+
+def _port(each: _Seen, peers: Mapping[tuple[str, str], str]) -> str | None:
+    """Who hangs on the interface, where that is a port of a bridge."""
+    return peers.get((each.sighting.where, each.sighting.interface))
+
+
+def _copied(each: _Seen, where: str) -> tuple[str, Way, Headers]:
+    """What all copies of a packet have in common, in a namespace."""
+    return where, each.way, each.sighting.headers
 
 
 def _without_repetition(told: Iterable[_Event]) -> Iterator[_Event]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from netlab.model.modes import ProxyMode
 from netlab.model.names import Place, PlaceKind, fabric_namespace, network_namespace
 from netlab.model.objects import EndpointSlice, Service
 from netlab.model.rules import IPAddress
@@ -39,6 +40,12 @@ def answer_ports(view: ClusterView, address: IPAddress, port: int) -> tuple[int,
     """The ports from which an answer may come: the target's own, and those of the Service's endpoints."""
     ports = {each.port for piece in _slices(view, address, port) for each in piece.ports if each.port}
     return tuple(sorted({port} | ports))
+
+
+def has_proxies(view: ClusterView) -> bool:
+    """Whether any node is in mode userspace: there answers come from ports that its kube-proxy has chosen."""
+    spec = view.topology.spec
+    return ProxyMode.USERSPACE in (spec.proxy.mode, *(node.proxy_mode for node in spec.nodes))
 
 
 def endpoints(view: ClusterView, address: IPAddress, port: int) -> frozenset[IPAddress]:
@@ -115,4 +122,4 @@ def _addresses(piece: EndpointSlice) -> Iterator[IPAddress]:
             yield from map(ip_address, endpoint.addresses[:1])
 
 
-__all__ = ["FABRIC", "Station", "answer_ports", "endpoints", "ports", "stations"]
+__all__ = ["FABRIC", "Station", "answer_ports", "endpoints", "has_proxies", "ports", "stations"]

@@ -25,7 +25,7 @@ from netlab.probe.tracing.hops import Narrator, Question
 from netlab.probe.tracing.observers import Record, observing
 from netlab.probe.tracing.passings import passings
 from netlab.probe.tracing.proxied import follow_proxy, is_taken_in, joined
-from netlab.probe.tracing.stations import answer_ports, endpoints, ports, stations
+from netlab.probe.tracing.stations import answer_ports, endpoints, has_proxies, ports, stations
 from netlab.probe.tracing.visits import Visit, visits, without_silence
 
 DEFAULT_TIMEOUT = 1.0
@@ -75,7 +75,7 @@ class Tracer:
         return ended(from_, to, Facts(self._view, verdict, _told(stays, record, destination), connections))
 
     def _match(self, destination: Destination) -> FlowMatch:
-        udp = destination.protocol is TargetProtocol.UDP
+        udp = destination.protocol is TargetProtocol.UDP and not has_proxies(self._view)
         answers = answer_ports(self._view, destination.address, destination.port) if udp else ()
         token = self._randomness.getrandbits(32)
         return FlowMatch(family_of(destination.address), destination.protocol, token, answers)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from netlab.kernel.tracing.events import Kind
+from netlab.model.ipvs import DEVICE
 from netlab.model.journey import Way
 from netlab.probe.headers import Headers
 from netlab.probe.tracing.passings import STAGES, Passing, Scene
@@ -28,6 +29,12 @@ class Visit:
     @property
     def way(self) -> Way:
         return self.passings[0].way
+
+    @property
+    def itinerary(self) -> tuple[object, ...]:
+        """Where it was with which addresses: what is sent once more has the same."""
+        places = tuple((each.link, each.place, each.outgoing, each.headers.ends) for each in self.passings)
+        return self.scene.station, self.way, places
 
     @property
     def came_by(self) -> Passing | None:
@@ -66,7 +73,8 @@ def visits(passings: Iterable[Passing]) -> list[Visit]:
             found[-1].append(each)
         else:
             found.append([each])
-    return [Visit(tuple(_with_translations(_translator_last(_from_port_to_port(stay))))) for stay in found]
+    told = (Visit(tuple(_with_translations(_translator_last(_from_port_to_port(stay))))) for stay in found)
+    return list({visit.itinerary: visit for visit in reversed(list(told))}.values())[::-1]
 
 
 def _translator_last(stay: Sequence[Passing]) -> list[Passing]:
@@ -123,7 +131,9 @@ def _with_translations(stay: Sequence[Passing]) -> Iterator[Passing]:
     """The passings, and between two that differ in addresses the hook that translates, unless it is there itself."""
     for each, following in zip(stay, [*stay[1:], None], strict=True):
         yield each
-        if following is None or not _differ(each.headers, following.headers) or _translates(each):
+        if following is None or not _differ(each.headers, following.headers):
+            continue
+        if _translates(each) and (_has_translation(each) or DEVICE not in each.scene.interfaces.values()):
             continue
         hook = _translating_hook(each)
         place = each.scene.nat_places.get(hook, f"{NAT_TABLE}{hook}")
@@ -148,7 +158,7 @@ def _translating_hook(each: Passing) -> str:
     if each.link:
         return "POSTROUTING" if each.link in each.scene.bridges else "PREROUTING"
     priority = max((event.priority for event in each.events), default=0)
-    if each.hook in NAT_PRIORITIES and priority < NAT_PRIORITIES[each.hook]:
+    if each.hook in NAT_PRIORITIES and priority <= NAT_PRIORITIES[each.hook]:
         return each.hook
     return "INPUT" if each.hook == "INPUT" else "POSTROUTING"
 

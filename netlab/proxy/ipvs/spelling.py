@@ -131,7 +131,7 @@ class Spelling:
         after = {key: self._server(key) for key in touched}
         return Difference(
             servers=tuple(server for key, server in after.items() if server and server != touched[key]),
-            servers_gone=tuple(key for key, server in after.items() if not server and touched[key]),
+            servers_gone=self.unwanted(key for key, server in after.items() if not server and touched[key]),
             entries=(*map(self._named, entries), *((self._named((names.IPVS_IPS, SetEntry(a)))) for a in bound)),
             entries_gone=(
                 *map(self._named, entries_gone),
@@ -185,6 +185,11 @@ class Spelling:
     def servers(self) -> dict[ServerKey, VirtualServer]:
         """The virtual servers. Where two Service ports want the same one, it is the first one's."""
         return {key: next(iter(claims.values())) for key, claims in self._claims.items()}
+
+    def unwanted(self, keys: Iterable[ServerKey]) -> tuple[ServerKey, ...]:
+        """Those of these virtual servers that are to go: what --ipvs-exclude-cidrs holds is left alone."""
+        spared = self._config.ipvs_exclude_cidrs
+        return tuple(key for key in keys if key not in self._claims and not any(key.address in each for each in spared))
 
     @property
     def sets(self) -> tuple[AddressSet, ...]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from netlab.agents.kube_proxy.modes.by_iptables import ByIptables
 from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Networks, Routes, Situation
 from netlab.kernel import dummy, iptables
 from netlab.model.ipvs import DEVICE
 from netlab.model.modes import ProxyMode
@@ -61,12 +61,13 @@ class IptablesMode(ByIptables[Spelling]):
         for family, spelling in self._spellings.items():
             spelling.update(changed, endpoint_total=endpoint_totals[family])
 
-    def remove(self, families: tuple[Family, ...]) -> bool:
+    def remove(self, families: tuple[Family, ...], *, spared: Networks = ()) -> bool:
         """KUBE-FIREWALL stays, as kube-proxy leaves it: the kubelet of a node counts it as its own too.
 
         So does what mode ipvs has as well, where that mode is at work: when a kube-proxy of it starts again, nothing is
         taken away from under its packets.
         """
+        del spared
         removed = [self._remove(family) for family in families]
         return any(removed)
 

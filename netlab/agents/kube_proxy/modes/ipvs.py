@@ -11,9 +11,9 @@ from typing import ClassVar
 from netlab.agents.kube_proxy.modes.by_iptables import ByIptables
 from netlab.agents.kube_proxy.modes.ipvs_departures import LOOK_EVERY_SECONDS, Departures
 from netlab.agents.kube_proxy.modes.ipvs_kernel import KernelIpvs
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Networks, Routes, Situation
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel import dummy, iptables, sysctls
+from netlab.kernel import dummy, iptables
 from netlab.kernel.ipsets import SetSocket, require_sets
 from netlab.kernel.ipvs import IpvsSocket, require_ipvs
 from netlab.model.ipvs import DEVICE, SetKind
@@ -24,7 +24,7 @@ from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.ipvs import Spelling, rules
 from netlab.proxy.ipvs.names import PREFIX
-from netlab.proxy.ipvs.settings import SYSCTLS
+from netlab.proxy.ipvs.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +42,13 @@ class IpvsMode(ByIptables[Spelling]):
     def require(self, family: Family) -> None:
         iptables.require_tables(family)
         require_ipvs()
-        if sysctls.read(SYSCTLS[0].key) is None:
-            raise MissingCapability(
-                "the settings net.ipv4.vs, which the kernel keeps from user namespaces", "run it as root"
-            )
         require_sets(SetKind, family)
         if not dummy.is_there(DEVICE):
             dummy.require_dummy()
 
     def sysctls(self, config: ProxyConfig, families: tuple[Family, ...]) -> tuple[Sysctl, ...]:
-        del config, families
-        return SYSCTLS
+        del families
+        return settings(config)
 
     def start(self, situation: Situation, routes: Routes) -> None:
         addresses = dummy.addresses_but_of(DEVICE)
@@ -93,8 +89,11 @@ class IpvsMode(ByIptables[Spelling]):
         """Delete the real servers that went and have no connection left; how many. KernelError."""
         return self._departures.delete_idle()
 
-    def remove(self, families: tuple[Family, ...]) -> bool:
-        """The virtual servers of this network namespace are all taken for kube-proxy's where it has kube-ipvs0."""
+    def remove(self, families: tuple[Family, ...], *, spared: Networks = ()) -> bool:
+        """Where this network namespace has kube-ipvs0 its virtual servers are taken for kube-proxy's, but those spared.
+
+        The real kube-proxy heeds --ipvs-exclude-cidrs while it runs, and deletes all at --cleanup.
+        """
         with SetSocket() as sets:
             names = [name for name in sets.sets() if name.startswith(PREFIX)]
             was_here = dummy.is_there(DEVICE)
@@ -103,7 +102,7 @@ class IpvsMode(ByIptables[Spelling]):
             for family in families:
                 _remove_rules(family)
             if was_here:
-                _clear_servers()
+                _clear_servers(spared)
                 dummy.delete(DEVICE)
             sets.destroy(names)
         return True
@@ -120,9 +119,9 @@ def _remove_rules(family: Family) -> None:
             iptables.remove(Table(family, name, chains=chains, hooks=rules.hooks(name)), backend=backend)
 
 
-def _clear_servers() -> None:
+def _clear_servers(spared: Networks) -> None:
     try:
         with IpvsSocket() as kernel:
-            kernel.clear()
+            kernel.clear(spared)
     except MissingCapability:
         log.debug("no IPVS in this kernel, so no virtual servers")

@@ -50,7 +50,7 @@ class KernelIpvs:
             wanted = spelling.servers
             difference = Difference(
                 servers=tuple(wanted.values()),
-                servers_gone=tuple(seen.keys() - wanted.keys()),
+                servers_gone=spelling.unwanted(seen),
                 entries=missing,
                 entries_gone=superfluous,
                 bound=tuple(spelling.bound - bound),

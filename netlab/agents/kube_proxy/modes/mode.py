@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from netlab.model.modes import ProxyMode
-from netlab.model.rules import Backend, Family, IPAddress
+from netlab.model.rules import Backend, Family, IPAddress, IPNetwork
 from netlab.model.state import Sysctl
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.config import NodeFacts, ProxyConfig
@@ -16,6 +16,7 @@ from netlab.proxy.decide import Route
 from netlab.proxy.ports import PortKey
 
 Routes = Mapping[PortKey, Route]
+Networks = tuple[IPNetwork, ...]
 ChangedRoutes = Mapping[PortKey, Route | None]
 """None for a Service port that is gone."""
 
@@ -78,10 +79,10 @@ class Mode(ABC):
         return
 
     @abstractmethod
-    def remove(self, families: tuple[Family, ...]) -> bool:
+    def remove(self, families: tuple[Family, ...], *, spared: Networks = ()) -> bool:
         """Take away all that this mode leaves in a network namespace, whoever left it. Whether there was anything.
 
-        KernelError: something is still there.
+        `spared` is what --ipvs-exclude-cidrs says. KernelError: something is still there.
         """
 
     def close(self) -> None:  # noqa: B027 - most modes hold nothing

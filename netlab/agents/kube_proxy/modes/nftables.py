@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Networks, Routes, Situation
 from netlab.kernel.nft_batch import make
 from netlab.kernel.nft_chains import require_nftables
 from netlab.kernel.nft_sets import remembered_clients
@@ -76,7 +76,8 @@ class NftablesMode(Mode):
             if not spelling.update(changed).nothing:
                 self._right.discard(family)
 
-    def remove(self, families: tuple[Family, ...]) -> bool:
+    def remove(self, families: tuple[Family, ...], *, spared: Networks = ()) -> bool:
+        del spared
         deleted = [delete_table(family, TABLE) for family in families]
         return any(deleted)
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from netlab.agents.kube_proxy.modes.by_iptables import ByIptables
 from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
-from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Routes, Situation
+from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Networks, Routes, Situation
 from netlab.agents.kube_proxy.userspace import Portals
 from netlab.errors import KernelError
 from netlab.kernel import iptables
@@ -84,7 +84,8 @@ class UserspaceMode(ByIptables[Spelling]):
         finally:
             await self._portals.close()
 
-    def remove(self, families: tuple[Family, ...]) -> bool:
+    def remove(self, families: tuple[Family, ...], *, spared: Networks = ()) -> bool:
+        del spared
         removed = [self._remove(family) for family in families]
         return any(removed)
 
