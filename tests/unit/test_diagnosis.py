@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from trace_files import predicted, small
@@ -174,3 +175,8 @@ def test_pods_that_are_not_ready_are_named() -> None:
     found = diagnosed(lab, "pod/client", "service/web:80")
     assert found.cause is CauseName.READINESS_FAILING
     assert "its Pod web-1 is not ready" in (found.explanation or "")
+
+
+def test_every_cause_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "why.md").read_text()
+    assert [name.value for name in CauseName if f"`{name}`" not in page] == []

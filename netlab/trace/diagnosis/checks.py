@@ -93,7 +93,7 @@ def _endpoints(evidence: Evidence, service: Service) -> set[str]:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+    return f"{number or 'no'} {what}{'s' if number > 1 else ''}"
 
 
 def _foretold(evidence: Evidence) -> CheckRow:

@@ -86,13 +86,9 @@ def _by_policy(evidence: Evidence) -> Finding | None:
 
 
 def _finding(evidence: Evidence, hop: Hop, rule: RuleHit) -> Finding:
-    did = "led it away" if _led_away(hop, rule) else "refused it" if "reject" in rule.rule.lower() else "dropped it"
-    what = (
-        f"the policy of a chain at {hop.at}"
-        if rule.rule.startswith("-P ")
-        else f"a rule at {hop.at} that is not kube-proxy's"
-    )
-    text = f"{what} {did}, in {hop.hook}, chain {rule.chain}: {rule.rule}"
+    did = "led away" if _led_away(hop, rule) else "refused" if "reject" in rule.rule.lower() else "dropped"
+    whose = "the policy of" if rule.rule.startswith("-P ") else "a rule that is not kube-proxy's, in"
+    text = f"{hop.at} {did} the packet in {hop.hook}, by {whose} chain {rule.chain}: {rule.rule}"
     return Finding(_name(evidence, hop), text, _remedy(hop, rule))
 
 
