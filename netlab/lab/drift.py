@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from netlab.agents.kube_proxy.modes import mode_of
 from netlab.kernel import readback, sysctls
 from netlab.kernel.both_kinds import rules_in_both_kinds
 from netlab.kernel.namespaces import inside, names_of
@@ -14,6 +15,7 @@ from netlab.model.names import PlaceKind
 from netlab.model.rules import Family, Table
 from netlab.model.state import NamespaceState, Sysctl
 from netlab.plan.drift import drifts
+from netlab.proxy.lab_config import lab_config
 from netlab.proxy.save_text import rule_text
 from netlab.trace import TracedLab
 
@@ -27,8 +29,11 @@ def drift(view: ClusterView) -> DriftReport:
     places = {name: machine.at for name, machine in traced.machines.items()}
     routers = {state.name for state in (traced.state.fabric, *(node.namespace for node in traced.state.nodes))}
     seen = readback.read(view.lab)
-    wanted = tuple(_extended(state, seen) if state.name in routers else state for state in traced.state.namespaces)
-    seen = tuple(_with_seen_settings(state) if state.name in routers else state for state in seen)
+    more = {state.name: _settings(state) for state in seen if state.name in routers}
+    for node in traced.state.nodes:
+        more[node.namespace.name] = (*more.get(node.namespace.name, ()), *_of_proxy(view, node.name))
+    wanted = tuple(_with_wanted(state, more.get(state.name, ())) for state in traced.state.namespaces)
+    seen = tuple(_with_seen(state, more.get(state.name, ())) for state in seen)
     nodes = [node.namespace.name for node in traced.state.nodes if node.namespace.name in names_of(view.lab)]
     found = (_with_rules(each, traced) for each in drifts(seen, wanted, places))
     return DriftReport(drift=(*found, *_in_both_kinds(nodes, places)))
@@ -51,21 +56,31 @@ def _commands(table: Table) -> Iterator[str]:
     yield from (f"{program} {rule_text(hook.chain, hook.rule, family=table.family)}" for hook in table.hooks)
 
 
-def _extended(wanted: NamespaceState, seen: tuple[NamespaceState, ...]) -> NamespaceState:
-    """With the settings of every interface that is there."""
-    there = next((state for state in seen if state.name == wanted.name), None)
-    links = [link.name for link in wanted.links if there and there.link(link.name) and link.name != "lo"]
-    own = tuple(
+def _settings(seen: NamespaceState) -> tuple[Sysctl, ...]:
+    """Those of every interface that is there."""
+    links = [link.name for link in seen.links if link.name != "lo"]
+    return tuple(
         Sysctl(f"net/ipv4/conf/{link}/{key}", value) for link in links for key, value in OF_ONE_INTERFACE.items()
     )
-    return replace(wanted, sysctls=(*wanted.sysctls, *own))
 
 
-def _with_seen_settings(state: NamespaceState) -> NamespaceState:
+def _of_proxy(view: ClusterView, node: str) -> tuple[Sysctl, ...]:
+    """Those that the node's kube-proxy has set."""
+    spec = view.topology.spec
+    families = tuple({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs})
+    return mode_of(spec.proxy_mode(node)).sysctls(lab_config(spec, node), families)
+
+
+def _with_wanted(wanted: NamespaceState, more: tuple[Sysctl, ...]) -> NamespaceState:
+    return replace(wanted, sysctls=(*wanted.sysctls, *more))
+
+
+def _with_seen(state: NamespaceState, more: tuple[Sysctl, ...]) -> NamespaceState:
+    if not more:
+        return state
     with inside(state.name):
-        keys = [f"net/ipv4/conf/{link.name}/{key}" for link in state.links for key in OF_ONE_INTERFACE]
-        own = tuple(Sysctl(key, value) for key in keys if (value := sysctls.read(key)) is not None)
-    return replace(state, sysctls=(*state.sysctls, *own))
+        found = tuple(Sysctl(each.key, value) for each in more if (value := sysctls.read(each.key)) is not None)
+    return replace(state, sysctls=(*state.sysctls, *found))
 
 
 def _in_both_kinds(namespaces: list[str], places: dict[str, str]) -> Iterator[Drift]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,6 +181,14 @@ IN_THE_KERNEL = {
     "a node that does not forward": setting(CauseName.IP_FORWARD_OFF, N1, "net.ipv4.ip_forward", (0, 1)),
     "the node of the endpoint does not forward": setting(
         CauseName.IP_FORWARD_OFF, N2, "net.ipv4.ip_forward", (0, 1), **TO_POD
+    ),
+    "node ports on 127.0.0.1 without route_localnet": setting(
+        CauseName.ROUTE_LOCALNET_OFF,
+        N1,
+        "net.ipv4.conf.all.route_localnet",
+        (0, 1),
+        from_="node/node1",
+        to="127.0.0.1:30080",
     ),
     "bridged frames pass by netfilter": setting(
         CauseName.BRIDGE_NF_OFF, N1, "net.bridge.bridge-nf-call-iptables", (0, 1)
@@ -363,6 +373,20 @@ def test_a_kube_proxy_that_stopped_is_told_from_rules_that_were_flushed(root: Ca
             typed(lab, N1 + FLUSHED[mode], {})
             assert why(lab, "pod/shell", "service/web:80").cause is CauseName.RULES_FLUSHED
         assert why(lab, "pod/shell", "service/late:80").cause is None
+
+
+@pytest.mark.root
+def test_a_kube_proxy_that_runs_and_does_not_follow_is_named(root: Caller) -> None:
+    name = f"{NAME}-hangs"
+    with root.lab(name, text(name)) as lab:
+        proxy = lab.processes()["kube-proxy-node1"[:15]]
+        os.kill(proxy, signal.SIGSTOP)
+        try:
+            lab.ok("apply", "-f", "-", text=LATE)
+            found = why(lab, "pod/shell", "service/late:80")
+        finally:
+            os.kill(proxy, signal.SIGCONT)
+        assert found.cause is CauseName.API_UNREACHABLE, found.explanation
 
 
 @pytest.mark.root

@@ -61,6 +61,12 @@ def too_large(evidence: Evidence) -> Finding | None:
     return Finding(CauseName.MTU_MISMATCH, f"{said}.", "compare the MTUs on the way: netlab exec PLACE -- ip link")
 
 
+def duplicated(evidence: Evidence) -> Finding | None:
+    """Somebody else has an address of the flow's too: who answers may be another than was meant."""
+    found = (each for each in evidence.drift if each.kind is DriftKind.DUPLICATE and concerns(each, evidence))
+    return next(map(finding, found), None)
+
+
 def in_both_kinds(evidence: Evidence) -> Finding | None:
     """Rules in legacy tables and in those of iptables-nft at the node where the flow ended."""
     ended = evidence.journey.hops[-1].at if evidence.journey and evidence.journey.hops else None
@@ -117,6 +123,8 @@ def _meets(drift: Drift, here: list[Hop]) -> bool:
 def _concerns_setting(drift: Drift, here: list[Hop]) -> bool:
     """A setting of one interface concerns what passes it."""
     parts = drift.subject.split("/")
+    if parts[-1] == "route_localnet":
+        return any(hop.packet.dst.startswith("127.") for hop in here)
     if parts[:3] != ["net", "ipv4", "conf"] or parts[3] in ("all", "default"):
         return parts[3:4] != ["default"]
     return any(hop.hook == f"link/{parts[3]}" for hop in here)

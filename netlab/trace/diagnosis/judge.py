@@ -50,6 +50,7 @@ def _unknown(evidence: Evidence) -> Finding:
 
 
 FARE_WELL: tuple[Judge, ...] = (
+    drifted.duplicated,
     drifted.too_large,
     proxies.left_behind,
     objects.too_broad,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.model.cluster import Destination
 from netlab.model.connections import TrackedFlow
 from netlab.model.diagnosis import CauseName
+from netlab.model.modes import BY_PROCESS
 from netlab.model.rule_listing import ChainDifference
 from netlab.model.targets import TargetProtocol
+from netlab.trace.diagnosis.asked import service_asked
 from netlab.trace.diagnosis.evidence import Evidence, Finding
+from netlab.trace.meaning import slices_of
 
 OF_MASQUERADING = ("KUBE-POSTROUTING", "KUBE-MARK-MASQ", "masquerading", "mark-for-masquerade", "nat-postrouting")
 MASQUERADES = ("MASQ", "masq")
@@ -89,20 +93,26 @@ def left_behind(evidence: Evidence) -> Finding | None:
     to = evidence.prediction.destination
     if to.protocol is not TargetProtocol.UDP or not evidence.prediction.endpoints:
         return None
+    endpoints = _addresses(evidence)
     for table in evidence.tracked:
+        if evidence.view.topology.spec.proxy_mode(table.node) in BY_PROCESS:
+            continue  # there the process answers, which conntrack takes for the endpoint
         for flow in table.flows:
-            if _is_stale(evidence, flow):
+            if _is_to(flow, to) and flow.reply.source.address not in endpoints:
                 return _stale(table.node, flow)
     return None
 
 
-def _is_stale(evidence: Evidence, flow: TrackedFlow) -> bool:
-    to, end = evidence.prediction.destination, flow.original.destination
-    if (flow.protocol, end.address, end.port) != ("udp", str(to.address), to.port):
-        return False
-    answers = flow.reply.source
-    host = f"[{answers.address}]" if ":" in answers.address else answers.address
-    return f"{host}:{answers.port}" not in evidence.prediction.endpoints
+def _addresses(evidence: Evidence) -> set[str]:
+    """Of all the Service's endpoints: who may be sent to which of them differs from node to node."""
+    service = service_asked(evidence.prediction)
+    pieces = slices_of(evidence.view, service) if service else ()
+    return {address for piece in pieces for endpoint in piece.endpoints for address in endpoint.addresses}
+
+
+def _is_to(flow: TrackedFlow, to: Destination) -> bool:
+    end = flow.original.destination
+    return (flow.protocol, end.address, end.port) == ("udp", str(to.address), to.port)
 
 
 def _stale(node: str, flow: TrackedFlow) -> Finding:
