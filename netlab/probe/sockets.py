@@ -91,9 +91,13 @@ class Origin:
             if error.errno != errno.EPERM:
                 raise NoRoute(str(error)) from error
         except OSError as error:
-            if error.errno in NO_WAY:
+            if error.errno in NO_WAY or self._is_refused_loopback(error):
                 raise NoRoute(str(error)) from error
             raise
+
+    def _is_refused_loopback(self, error: OSError) -> bool:
+        """From 127.0.0.1 nothing is sent on to elsewhere, whatever rules say, unless route_localnet allows it."""
+        return error.errno == errno.EINVAL and ip_address(self._address).is_loopback
 
     def _raw(self, protocol: int) -> socket.socket:
         opened = socket.socket(FAMILIES[self._family], socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)

@@ -305,13 +305,14 @@ def test_what_somebody_did_to_the_kernel_is_named_and_the_remedy_helps(lab: Lab,
         assert [done.err for line in made.make if (done := typed(lab, line, known)).status] == []
         found = why(lab, made.from_, made.to)
         assert found.cause == made.cause, f"{found.explanation}\n{found.evidence}"
+        for line in () if made.remedy_is_enough else made.undo:
+            typed(lab, line, known)
         if made.remedy_is_enough:
             lab.ok("exec", *shlex.split((found.remedy or "").removeprefix("netlab exec ")))
-            assert why(lab, made.from_, made.to).cause is None
+        assert why(lab, made.from_, made.to).cause is None
     finally:
         for line in made.undo:
             typed(lab, line, known)
-    assert why(lab, made.from_, made.to).cause is None
 
 
 # --- what is wrong at kube-proxy, and beside flows that arrive
@@ -379,14 +380,14 @@ def test_a_kube_proxy_that_stopped_is_told_from_rules_that_were_flushed(root: Ca
 def test_a_kube_proxy_that_runs_and_does_not_follow_is_named(root: Caller) -> None:
     name = f"{NAME}-hangs"
     with root.lab(name, text(name)) as lab:
-        proxy = lab.processes()["kube-proxy-node1"[:15]]
+        proxy = lab.processes()["kube-proxy-node"]  # of one of the nodes: ps(1) shows 15 letters
         os.kill(proxy, signal.SIGSTOP)
         try:
             lab.ok("apply", "-f", "-", text=LATE)
-            found = why(lab, "pod/shell", "service/late:80")
+            causes = {why(lab, place, "service/late:80").cause for place in ("pod/web-1", "pod/web-2")}
         finally:
             os.kill(proxy, signal.SIGCONT)
-        assert found.cause is CauseName.API_UNREACHABLE, found.explanation
+        assert causes == {None, CauseName.API_UNREACHABLE}
 
 
 @pytest.mark.root
