@@ -32,6 +32,7 @@ NETLAB = Path(sys.executable).with_name("netlab")
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "two-nodes.yaml"
 HELP_RUNS = 20
 PACKETS = 1000
+TRACES = 3
 ENDS = {
     "read the file": "starting the lab process",
     "start the lab process": "applying ",
@@ -52,6 +53,7 @@ class Measured:
     memory: dict[str, object]
     one: float
     many: float
+    trace: float
     check: float
 
 
@@ -83,6 +85,7 @@ def measure(file: Path, *, lab: str, runs: int) -> dict[str, object]:
         "help": summary(timed("--help") for _ in range(HELP_RUNS)),
         "probe of 1 packet": summary(each.one for each in measured),
         f"probe of {PACKETS} packets": summary(each.many for each in measured),
+        "trace across nodes": summary(each.trace for each in measured),
         "check": summary(each.check for each in measured),
         "memory": measured[-1].memory,
     }
@@ -95,9 +98,10 @@ def once(file: Path, *, lab: str) -> Measured:
         weight = memory(lab)
         probe = ("probe", "--lab", lab, "pod/shell", "service/web:80", "--count")
         one, many, check = timed(*probe, "1"), timed(*probe, str(PACKETS)), timed("check", lab)
+        trace = min(timed("trace", "-l", lab, "pod/shell", "pod/web-2:8080") for _ in range(TRACES))
     finally:
         down = timed("down", lab)
-    return Measured(split=split, down=down, memory=weight, one=one, many=many, check=check)
+    return Measured(split=split, down=down, memory=weight, one=one, many=many, trace=trace, check=check)
 
 
 def timed_up(file: Path) -> Seconds:

@@ -6,19 +6,17 @@ Source: <linux/netfilter/nf_tables.h>, enum nft_trace_attributes; net/netfilter/
 
 from __future__ import annotations
 
-import errno
-import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlab.errors import KernelError
-from netlab.kernel.netlink import SOL_NETLINK, attributes
-from netlab.kernel.nft_chains import NETFILTER_HEADER, NETLINK_NETFILTER, NFTABLES, messages
+from netlab.kernel.netfilter_group import NetfilterGroup
+from netlab.kernel.netlink import attributes
+from netlab.kernel.nft_chains import NETFILTER_HEADER, NFTABLES
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.nft_rules import COMPATIBLE
 
-NETLINK_ADD_MEMBERSHIP, GROUP_TRACE = 1, 9
+GROUP_TRACE = 9
 TRACE = NFTABLES | 17
 TABLE, CHAIN, HANDLE, TYPE, VERDICT, IDENTITY = 1, 2, 3, 4, 5, 6
 NETWORK_HEADER, TRANSPORT_HEADER, INCOMING, OUTGOING, MARK = 8, 9, 10, 12, 14
@@ -27,7 +25,6 @@ VERDICT_CODE = 1
 KINDS = {1: Kind.POLICY, 2: Kind.RETURN, 3: Kind.RULE}
 VERDICTS = {0: "drop", 1: "accept", 2: "stolen", 3: "queue", -1: "continue", -3: "jump", -4: "goto", -5: "return"}
 FAMILIES = {0: "unspec", 1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
-RECEIVE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +37,18 @@ class _Passing:
     outgoing: int
 
 
-class NftTraceLog:
+class NftTraceLog(NetfilterGroup):
     """Listens in the current network namespace. KernelError: no rights, or no nftables."""
 
     def __init__(self, where: str) -> None:
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        try:
-            self._socket = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
-            self._socket.bind((0, 0))
-            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, GROUP_TRACE)
-        except OSError as error:
-            raise KernelError("listen to the trace of nftables", where, error.errno or 0) from error
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._socket.close()
+        super().__init__(where, group=GROUP_TRACE, purpose="listen to the trace of nftables")
 
     def events(self) -> Iterator[TraceEvent]:
         """What was reported since this was last asked, in its order."""
         passing: dict[bytes, _Passing] = {}
-        while True:
-            try:
-                data = self._socket.recv(RECEIVE_BYTES)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:  # some are lost, the others are there
-                    raise
-                continue
-            for kind, body in messages(data):
-                if kind == TRACE:
-                    yield _event(body[0], attributes(body[NETFILTER_HEADER.size :]), passing)
+        for kind, body in self.told():
+            if kind == TRACE:
+                yield _event(body[0], attributes(body[NETFILTER_HEADER.size :]), passing)
 
 
 def _event(family: int, found: dict[int, bytes], passing: dict[bytes, _Passing]) -> TraceEvent:

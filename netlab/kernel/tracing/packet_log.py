@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel import sysctls
+from netlab.kernel.netfilter_group import received
 from netlab.kernel.netlink import Request, RouteSocket, attribute, attributes
-from netlab.kernel.nft_chains import messages
 from netlab.kernel.tracing.events import HOOKS, Kind, TraceEvent, legacy_priority
 from netlab.model.rules import Family
 from netlab.model.state import Sysctl
@@ -31,7 +31,6 @@ HEADER_INFO, MARK, INCOMING, OUTGOING, BRIDGE_PORT, PAYLOAD, PREFIX = 1, 2, 4, 5
 NETFILTER_HEADER = struct.Struct(">BBH")
 LOGGER = "nfnetlink_log"
 SETTINGS = {Family.IPV4: "net/netfilter/nf_log/2", Family.IPV6: "net/netfilter/nf_log/10"}
-RECEIVE_BYTES = 1 << 16
 _TRACED = re.compile(r"TRACE: ([^:]+):([^:]+):(rule|policy|return):(\d+) ?")
 
 
@@ -55,19 +54,10 @@ class PacketLog(RouteSocket):
     def events(self) -> Iterator[TraceEvent]:
         """What was reported since this was last asked, in its order."""
         self._socket.setblocking(False)
-        while True:
-            try:
-                data = self._socket.recv(RECEIVE_BYTES)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:  # some are lost, the others are there
-                    raise
-                continue
-            for kind, body in messages(data):
-                event = _event(body) if kind == PACKET else None
-                if event is not None:
-                    yield event
+        for kind, body in received(self._socket):
+            event = _event(body) if kind == PACKET else None
+            if event is not None:
+                yield event
 
 
 def logger_here(family: Family) -> str:
