@@ -336,6 +336,17 @@ def test_a_pod_range_inside_the_service_range_is_named_before_all_else() -> None
     assert said.cause is CauseName.POD_RANGE_IN_SERVICE_RANGE
 
 
+def test_a_service_with_the_address_of_a_pod_is_named_even_where_somebody_answers() -> None:
+    view = web().view
+    pods_own = {"cluster_ip": "10.244.1.2", "cluster_ips": ("10.244.1.2",)}
+    twin = next(each for each in view.services if each.metadata.name == "web")
+    other = twin.model_copy(update={"spec": twin.spec.model_copy(update=pods_own)})
+    lab = TracedLab(replace(view, services=(*(each for each in view.services if each is not twin), other)))
+    said = diagnosed(lab, "pod/client", "pod/web-2:8080")
+    assert said.cause is CauseName.POD_RANGE_IN_SERVICE_RANGE
+    assert "Service default/web has the ClusterIP 10.244.1.2 of the Pod range" in (said.explanation or "")
+
+
 def test_every_cause_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "why.md").read_text()
     assert [name.value for name in CauseName if f"`{name}`" not in page] == []

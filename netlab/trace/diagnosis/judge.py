@@ -51,15 +51,17 @@ def _unknown(evidence: Evidence) -> Finding:
 
 FARE_WELL: tuple[Judge, ...] = (
     drifted.duplicated,
+    objects.shared_address,
     drifted.too_large,
     proxies.left_behind,
     objects.too_broad,
     programs.wrong_resolver,
 )
 """What goes wrong beside flows that arrive: larger packets, older flows, other Pods, names."""
-LOST_AS_FORETOLD: tuple[Judge, ...] = (_overlapping, objects.in_objects, _unknown)
+LOST_AS_FORETOLD: tuple[Judge, ...] = (_overlapping, objects.shared_address, objects.in_objects, _unknown)
 NOT_AS_FORETOLD: tuple[Judge, ...] = (
     _overlapping,
+    objects.shared_address,
     drifted.in_both_kinds,
     strangers.by_stranger,
     proxies.at_proxy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from netlab.model.cluster import ClusterView, pod_name
 from netlab.model.diagnosis import CauseName
@@ -69,6 +69,21 @@ def overlapping(view: ClusterView) -> Finding | None:
             if one.version == other.version and one.overlaps(other):
                 text = f"The Pod range {one} and the Service range {other} overlap: an address may be of either."
                 remedy = "give spec.network.podCIDRs a range of its own (10.244.0.0/16), then netlab down and up"
+                return Finding(CauseName.POD_RANGE_IN_SERVICE_RANGE, text, remedy)
+    return None
+
+
+def shared_address(evidence: Evidence) -> Finding | None:
+    """A Service whose ClusterIP lies in the Pod range, and is that of a packet of the flow."""
+    ends = {address for hop in evidence.hops for address in (hop.packet.src, hop.packet.dst)}
+    ranges = evidence.view.topology.spec.network.pod_cidrs
+    for service in evidence.view.services:
+        for address in ends.intersection(service.spec.cluster_ips):
+            if any(ip_address(address) in each for each in ranges):
+                text = f"{_named(service)} has the ClusterIP {address} of the Pod range: it is a Pod's as well."
+                remedy = (
+                    f"give {_named(service)} an address of the Service range: delete it and apply it without clusterIP"
+                )
                 return Finding(CauseName.POD_RANGE_IN_SERVICE_RANGE, text, remedy)
     return None
 
