@@ -25,6 +25,7 @@ from netlab.cli import (
     rules,
     top,
     traces,
+    why,
 )
 from netlab.cli.proxy_flags import GoFlags
 
@@ -40,6 +41,7 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     "Its packets": {
         "probe": packets.probe,
         "trace": traces.trace,
+        "why": why.why,
         "check": packets.check,
         "capture": capture.capture,
         "conntrack": connections.conntrack,

@@ -18,6 +18,7 @@ from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
 from netlab.model.connections import FlowTable
+from netlab.model.drift import DriftReport
 from netlab.model.journey import CheckResult, Journey, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
@@ -175,10 +176,15 @@ def capturing(
 
 
 def probe(
-    paths: LabPaths, from_: str, to: str, *, protocol: str = "tcp", count: int = 1, timeout: float = 1.0
+    paths: LabPaths, from_: str, to: str, *, protocol: str = "tcp", count: int = 1, timeout: float = 1.0, size: int = 0
 ) -> ProbeResult:
-    """Send `count` packets from a place to a target and report how each fared. `timeout` is seconds until dropped."""
-    text = run_task(paths, TaskName.PROBE, from_=from_, to=to, protocol=protocol, count=count, timeout=timeout)
+    """Send `count` packets from a place to a target and report how each fared.
+
+    `timeout` is seconds until dropped, `size` the bytes of a packet where they are to be larger than need be.
+    """
+    text = run_task(
+        paths, TaskName.PROBE, from_=from_, to=to, protocol=protocol, count=count, timeout=timeout, size=size
+    )
     return ProbeResult.model_validate_json(text)
 
 
@@ -214,6 +220,11 @@ def rules(paths: LabPaths, node: str, *, service: str | None = None) -> RuleSet:
 def rule_differences(paths: LabPaths, node: str) -> RuleDifferences:
     """Where a node's rules are not what its kube-proxy would write; NotFound, InvalidInput."""
     return RuleDifferences.model_validate_json(run_task(paths, TaskName.RULE_DIFFERENCES, node=node))
+
+
+def drift(paths: LabPaths) -> DriftReport:
+    """What the lab's namespaces hold otherwise than planned."""
+    return DriftReport.model_validate_json(run_task(paths, TaskName.DRIFT))
 
 
 def set_agent(paths: LabPaths, agent: AgentKind, node: str, *, running: bool, forget: bool = False) -> None:

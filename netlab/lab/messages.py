@@ -62,6 +62,7 @@ class TaskName(StrEnum):
     FORGET_FLOWS = "forget-flows"
     REMEMBER_FLOW = "remember-flow"
     FORGET_FLOW = "forget-flow"
+    DRIFT = "drift"
     CAPTURE = "capture"
     CONNTRACK = "conntrack"
     FLOWS = "flows"

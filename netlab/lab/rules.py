@@ -89,13 +89,26 @@ def _own_addresses() -> tuple[IPAddress, ...]:
 
 
 def _compared(seen: tuple[ListedTable, ...], wanted: tuple[ListedTable, ...]) -> Iterator[ChainDifference]:
-    there = {(table.family, table.name): table for table in seen}
+    there: dict[tuple[Family, str], ListedTable] = {}
+    for table in seen:
+        key = table.family, table.name
+        there[key] = _joined(there[key], table) if key in there else table
     for table in wanted:
         own = there.get((table.family, table.name)) or table.model_copy(update={"chains": ()})
         for chain, missing, unwanted in differences(own, table):
             yield ChainDifference(
                 family=table.family, table=table.name, chain=chain, missing=missing, unwanted=unwanted
             )
+
+
+def _joined(one: ListedTable, other: ListedTable) -> ListedTable:
+    """A table that is there twice, in legacy iptables and in iptables-nft: the kernel asks both."""
+    rules: dict[str, tuple[ListedRule, ...]] = {}
+    for chain in (*one.chains, *other.chains):
+        rules[chain.name] = (*rules.get(chain.name, ()), *chain.rules)
+    chains = {chain.name: chain for chain in (*other.chains, *one.chains)}
+    joined = tuple(chain.model_copy(update={"rules": rules[name]}) for name, chain in chains.items())
+    return one.model_copy(update={"chains": joined})
 
 
 def _service(view: ClusterView, text: str) -> ServiceSpelled:

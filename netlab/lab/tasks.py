@@ -37,7 +37,13 @@ def probe(paths: LabPaths, arguments: Arguments) -> str:
     from_ = _parsed(Place.parse, arguments["from_"])
     to = _parsed(Target.parse, arguments["to"])
     with _prober(_view(paths)) as prober:
-        result = prober.probe(from_, to, count=int(arguments["count"] or 1), timeout=float(arguments["timeout"] or 1.0))
+        result = prober.probe(
+            from_,
+            to,
+            count=int(arguments["count"] or 1),
+            timeout=float(arguments["timeout"] or 1.0),
+            size=int(arguments.get("size") or 0),
+        )
     return result.model_dump_json(by_alias=True)
 
 
@@ -102,6 +108,13 @@ def rule_differences(paths: LabPaths, arguments: Arguments) -> str:
     return listed.rule_differences(_view(paths), str(arguments["node"])).model_dump_json(by_alias=True)
 
 
+def drift(paths: LabPaths, _arguments: Arguments) -> str:
+    """What the namespaces hold otherwise than planned: a DriftReport."""
+    from netlab.lab import drift as drifted  # noqa: PLC0415
+
+    return drifted.drift(_view(paths)).model_dump_json(by_alias=True)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -150,6 +163,7 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.FORGET_FLOWS: forget_finished_flows,
     TaskName.REMEMBER_FLOW: remember_flow,
     TaskName.FORGET_FLOW: forget_flow,
+    TaskName.DRIFT: drift,
     TaskName.CONNTRACK: conntrack,
     TaskName.FLOWS: flows,
     TaskName.RULES: rules,

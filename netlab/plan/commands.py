@@ -49,6 +49,20 @@ def command(step: Step) -> str:  # noqa: PLR0911 (a table)
     return f"ip -n {step.namespace} {' '.join(_words(step))}"
 
 
+def inner_command(step: Step) -> str | None:
+    """The same for a shell that is inside the namespace already; None where there is no such command."""
+    match step:
+        case SetSysctl(_, sysctl):
+            return f"sysctl -qw {sysctl.key}={sysctl.value}"
+        case AddFdbEntry(_, entry):
+            return f"bridge fdb replace {entry.mac} dev {entry.link} dst {entry.destination} permanent"
+        case DeleteFdbEntry(_, entry):
+            return f"bridge fdb del {entry.mac} dev {entry.link} dst {entry.destination}"
+        case AddNamespace() | DeleteNamespace() | SetTable():
+            return None
+    return f"ip {' '.join(_words(step))}"
+
+
 def _words(step: Step) -> tuple[str, ...]:  # noqa: PLR0911 (a table)
     match step:
         case AddLink(_, link, far):

@@ -114,11 +114,14 @@ def check_spoken(to: Destination) -> None:
 
 
 class Dialect:
-    """How one probe's packets are spelled: from `source` to `to`, in one protocol and one family."""
+    """How one probe's packets are spelled: from `source` to `to`, in one protocol and one family.
 
-    def __init__(self, source: IPAddress, to: Destination) -> None:
+    `size` is that of a request in bytes, its IP header among them; a small one where it is 0. None may be fragmented.
+    """
+
+    def __init__(self, source: IPAddress, to: Destination, *, size: int = 0) -> None:
         check_spoken(to)
-        self.source, self.to = source, to
+        self.source, self.to, self._size = source, to, size
         self.family = family_of(to.address)
         self._header = 20 if self.family is Family.IPV4 else 40
         self._template = self._build_template()
@@ -189,17 +192,23 @@ class Dialect:
         return IPv6(src=str(self.source), dst=str(self.to.address))
 
     def _build_template(self) -> Template:
-        payload = Raw(OPENING + bytes(TOKEN_DIGITS))
+        small, checksum = self._transport(b"")
+        padding = bytes(max(0, self._size - len(self._network() / small)))
+        transport = self._transport(padding)[0] if padding else small
+        return Template(bytes(self._network() / transport), self._header + checksum)
+
+    def _transport(self, padding: bytes) -> tuple[Packet, int]:
+        """What follows the IP header, and where in it the checksum is. A SYN may carry data, which nobody reads."""
+        payload = Raw(OPENING + bytes(TOKEN_DIGITS) + padding)
         match self.to.protocol:
             case TargetProtocol.UDP:
-                transport, checksum = UDP(sport=0, dport=self.to.port) / payload, 6
+                return UDP(sport=0, dport=self.to.port) / payload, 6
             case TargetProtocol.ICMP:
                 echo = ICMP(id=0, seq=ECHO_SEQUENCE) if self.family is Family.IPV4 else ICMPv6EchoRequest(id=0, seq=1)
-                transport, checksum = echo / payload, 2
-            case _:
-                segment = [("MSS", 1460 if self.family is Family.IPV4 else 1440)]
-                transport, checksum = TCP(sport=0, dport=self.to.port, flags="S", seq=0, options=segment), 16
-        return Template(bytes(self._network() / transport), self._header + checksum)
+                return echo / payload, 2
+        segment = [("MSS", 1460 if self.family is Family.IPV4 else 1440)]
+        opening = TCP(sport=0, dport=self.to.port, flags="S", seq=0, options=segment)
+        return (opening / Raw(padding) if padding else opening), 16
 
     def _transport_start(self, data: bytes) -> int:
         """A raw IPv4 socket gives the IP header too (raw(7)), an IPv6 one does not (RFC 3542)."""

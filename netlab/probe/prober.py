@@ -80,10 +80,12 @@ class Prober:
         timeout: float = DEFAULT_TIMEOUT,
         interval: float = 0.0,
         family: Family | None = None,
+        size: int = 0,
     ) -> ProbeResult:
         """Send `count` packets, each a flow of its own, and report what became of each, in the order they were sent.
 
-        `timeout` is the seconds until a flow without answer counts as dropped, `interval` those between two packets.
+        `timeout` is the seconds until a flow without answer counts as dropped, `interval` those between two packets,
+        `size` the bytes of each packet where they are to be larger than need be.
         NotFound where FROM or TO is not there; NetlabError for a protocol that probes do not speak.
         """
         namespace = self._view.network_namespace(from_)
@@ -96,7 +98,7 @@ class Prober:
             except NoRoute:
                 return report(from_, to, (Flow(verdict=PacketVerdict.UNREACHABLE),) * count)
             try:
-                journal = _Journal(self._view, from_, Dialect(origin.source, destination), self._conntrack)
+                journal = _Journal(self._view, from_, Dialect(origin.source, destination, size=size), self._conntrack)
                 exchange = Exchange(
                     origin, journal.dialect, taps=taps, randomness=self._randomness, ended=journal.look_up
                 )

@@ -31,8 +31,9 @@ FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 ICMP_PROTOCOLS = {Family.IPV4: socket.IPPROTO_ICMP, Family.IPV6: socket.IPPROTO_ICMPV6}
 LARGEST_PACKET = 65535
 ANCILLARY_SPACE = socket.CMSG_SPACE(struct.calcsize("ll"))
-NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EADDRNOTAVAIL})
-"""What sending fails with where there is no route (EACCES: a route of type prohibit; ip-route(8))."""
+NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EADDRNOTAVAIL, errno.EMSGSIZE})
+"""What sending fails with where there is no route (EACCES: a route of type prohibit; ip-route(8)), or none for a packet
+of that size (EMSGSIZE)."""
 
 
 class NoRoute(Exception):
@@ -90,9 +91,13 @@ class Origin:
             if error.errno != errno.EPERM:
                 raise NoRoute(str(error)) from error
         except OSError as error:
-            if error.errno in NO_WAY:
+            if error.errno in NO_WAY or self._is_refused_loopback(error):
                 raise NoRoute(str(error)) from error
             raise
+
+    def _is_refused_loopback(self, error: OSError) -> bool:
+        """From 127.0.0.1 nothing is sent on to elsewhere, whatever rules say, unless route_localnet allows it."""
+        return error.errno == errno.EINVAL and ip_address(self._address).is_loopback
 
     def _raw(self, protocol: int) -> socket.socket:
         opened = socket.socket(FAMILIES[self._family], socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from netlab.model.cluster import ClusterView, pod_name, spell
-from netlab.model.objects import Pod, Service
+from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Pod, Service
+from netlab.model.objects import ServicePort as ObjectServicePort
 from netlab.model.rules import Family, IPAddress
 from netlab.proxy.ports import ServicePort
 from netlab.trace.causes import Cause, Reason
@@ -23,7 +24,7 @@ def explain(view: ClusterView, cause: Cause) -> str:
 
 def _no_endpoint(view: ClusterView, cause: Cause) -> str:
     port = cause.service
-    service = _service(view, port) if port else _service_at(view, cause.address)
+    service = service_of(view, port) if port else service_at(view, cause.address)
     if service is None:
         return "The Service has no ready endpoint."
     family = port.key.family if port else Family.IPV4
@@ -51,7 +52,7 @@ def _source_range(_: ClusterView, cause: Cause) -> str:
 
 
 def _port_not_served(view: ClusterView, cause: Cause) -> str:
-    service = _service_at(view, cause.address)
+    service = service_at(view, cause.address)
     if service is None:
         return f"No Service serves {_target(cause)}."
     has = ", ".join(f"{port.port}/{port.protocol.lower()}" for port in service.spec.ports)
@@ -68,7 +69,7 @@ def _no_such_service(_: ClusterView, cause: Cause) -> str:
 def _no_route(view: ClusterView, cause: Cause) -> str:
     """The commonest way to end at a router: an address that means something inside the cluster alone."""
     address = cause.address
-    service = _service_at(view, address)
+    service = service_at(view, address)
     if service is not None:
         return _service_not_translated(view, cause, service)
     pod = view.pod_at(address) if address else None
@@ -129,16 +130,26 @@ def _no_listener(view: ClusterView, cause: Cause) -> str:
 
 
 def _wrong_target_port(view: ClusterView, cause: Cause, pod: Pod) -> str:
-    """The Service that sent the packet to that port."""
+    found = leading_to(view, pod, port=cause.port, protocol=cause.protocol)
+    if found is None:
+        return ""
+    service, port = found
+    return f" Port {port.port} of Service {key_of(service)} leads there: is its targetPort right?"
+
+
+def leading_to(
+    view: ClusterView, pod: Pod, *, port: int | None, protocol: str
+) -> tuple[Service, ObjectServicePort] | None:
+    """The Service, and its port, that sends packets to that port of the Pod."""
     namespace = pod.metadata.namespace or "default"
     for service in view.services:
         chooses = service.spec.selector and service.spec.selector.items() <= pod.metadata.labels.items()
         if not chooses or (service.metadata.namespace or "default") != namespace:
             continue
-        for port in service.spec.ports:
-            if (port.target_port or port.port) == cause.port and port.protocol.lower() == cause.protocol:
-                return f" Port {port.port} of Service {key_of(service)} leads there: is its targetPort right?"
-    return ""
+        for each in service.spec.ports:
+            if (each.target_port or each.port) == port and each.protocol.lower() == protocol:
+                return service, each
+    return None
 
 
 def _ports_of(pod: Pod) -> list[str]:
@@ -185,11 +196,12 @@ def _target(cause: Cause) -> str:
     return spell(cause.address, cause.port or 0) if cause.address else "that address"
 
 
-def _service(view: ClusterView, port: ServicePort) -> Service | None:
+def service_of(view: ClusterView, port: ServicePort) -> Service | None:
+    """The Service that a port is of."""
     return next((service for service in view.services if key_of(service) == _key(port)), None)
 
 
-def _service_at(view: ClusterView, address: IPAddress | None) -> Service | None:
+def service_at(view: ClusterView, address: IPAddress | None) -> Service | None:
     """The Service with that address of any kind."""
     return next((service for service in view.services if str(address) in _addresses(service)), None)
 
@@ -200,13 +212,22 @@ def _addresses(service: Service) -> tuple[str, ...]:
     return (*own, *service.spec.external_ips, *ingress)
 
 
-def _nodes_with_endpoints(view: ClusterView, port: ServicePort) -> set[str]:
-    namespace, name = port.key.service
-    return {
-        endpoint.node_name
+def slices_of(view: ClusterView, service: Service) -> tuple[EndpointSlice, ...]:
+    """The EndpointSlices that are the Service's."""
+    namespace, name = service.metadata.namespace or "default", service.metadata.name
+    return tuple(
+        piece
         for piece in view.endpoint_slices
         if (piece.metadata.namespace or "default") == namespace
-        and piece.metadata.labels.get("kubernetes.io/service-name") == name
+        and piece.metadata.labels.get(SERVICE_NAME_LABEL) == name
+    )
+
+
+def _nodes_with_endpoints(view: ClusterView, port: ServicePort) -> set[str]:
+    service = service_of(view, port)
+    return {
+        endpoint.node_name
+        for piece in (slices_of(view, service) if service else ())
         for endpoint in piece.endpoints
         if endpoint.node_name and endpoint.conditions.ready is not False
     }

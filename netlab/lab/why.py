@@ -1,0 +1,147 @@
+"""`netlab why`: gather what a diagnosis needs, each part by the task that finds it out; judging is not done here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netlab.api.sync_client import SyncClient
+from netlab.dns.addon import dns_addresses
+from netlab.errors import NetlabError
+from netlab.lab import control
+from netlab.lab.messages import AgentKind
+from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
+from netlab.lab.view import running_view
+from netlab.model.connections import FlowTable
+from netlab.model.diagnosis import Diagnosis
+from netlab.model.journey import Flow, Journey
+from netlab.model.modes import BY_PROCESS
+from netlab.model.names import Place, PlaceKind
+from netlab.model.paths import LabPaths
+from netlab.model.rule_listing import ChainDifference
+from netlab.model.status import ProxyStatus
+from netlab.model.targets import Target, TargetKind, TargetProtocol
+from netlab.proxy.packet_order import OTHER_ORDER
+from netlab.trace import Prediction, TracedLab, compare, foretell
+from netlab.trace.diagnosis import Evidence, Large, Resolver, diagnose
+from netlab.trace.diagnosis.evidence import REACHED
+
+FLOWS_EACH = 6
+"""Flows for each endpoint: that one of two gets none of them happens once in 4000 times."""
+MOST_FLOWS = 60
+TRACES_EACH = 4
+"""Traces for each endpoint until one shows what flows showed: chance decides which endpoint one gets."""
+MOST_TRACES = 12
+FOLLOWED_WITHIN = 2.0
+"""Seconds that kube-proxies have for what has changed just now."""
+
+
+def why(paths: LabPaths, from_: Place, to: Target, *, timeout: float) -> Diagnosis:
+    """Why flows fare as they do. `timeout` is seconds until a flow counts as dropped; NotFound."""
+    traced = TracedLab(running_view(paths))
+    proxies = _proxies(paths, traced)  # first, for they are given time to follow what has just changed
+    prediction = foretell(traced, from_, to)
+    flows = _probed(paths, prediction, timeout=timeout)
+    evidence = Evidence(prediction=prediction, flows=flows, proxies=proxies, drift=control.drift(paths).drift)
+    evidence = _of_nodes(paths, evidence)
+    if evidence.strange:
+        return diagnose(replace(evidence, journey=_journey(paths, evidence, timeout=timeout)))
+    if evidence.lost:
+        return diagnose(evidence)
+    size = _full_size(traced, evidence.prediction, from_)
+    large = _probed(paths, evidence.prediction, timeout=timeout, size=size)
+    return diagnose(replace(evidence, large=Large(size, large), resolver=_resolver(paths, traced, from_, to)))
+
+
+# --- flows
+
+
+def _probed(paths: LabPaths, prediction: Prediction, *, timeout: float, size: int = 0) -> tuple[Flow, ...]:
+    """What became of some flows; where ICMP errors were rationed, of the first."""
+    count = min(MOST_FLOWS, FLOWS_EACH * len(prediction.ways))
+    seen = control.probe(paths, prediction.from_, prediction.to, count=count, timeout=timeout, size=size)
+    return seen.flows[:1] if seen.notes else seen.flows
+
+
+def _full_size(traced: TracedLab, prediction: Prediction, from_: Place) -> int:
+    """The largest packet that is to fit on every link of the way, in bytes."""
+    machines = {machine.at: machine for machine in traced.machines.values()}
+    links = (
+        machines[hop.at].links.get(hop.hook.removeprefix("link/"))
+        for way in prediction.ways
+        for hop in way.hops
+        if hop.at in machines and hop.hook.startswith("link/")
+    )
+    return min((link.mtu for link in links if link), default=1280)
+
+
+def _journey(paths: LabPaths, evidence: Evidence, *, timeout: float) -> Journey | None:
+    """That of a flow that fares otherwise than foretold; None where none was met, or this kernel cannot trace."""
+    prediction = evidence.prediction
+    for _ in range(min(MOST_TRACES, TRACES_EACH * len(prediction.ways))):
+        try:
+            journey = control.trace(paths, prediction.from_, prediction.to, timeout=timeout)
+        except NetlabError:  # what this kernel cannot trace is judged by the rest
+            return None
+        journey = compare(journey, prediction)
+        if not journey.agrees and (journey.verdict is not REACHED or not evidence.lost):
+            return journey
+    return None
+
+
+# --- nodes
+
+
+def _of_nodes(paths: LabPaths, evidence: Evidence) -> Evidence:
+    is_udp = evidence.prediction.destination.protocol is TargetProtocol.UDP
+    return replace(
+        evidence,
+        rules={node: found for node in evidence.nodes if (found := _rules(paths, evidence, node)) is not None},
+        tracked=_tracked(paths, evidence) if is_udp else (),
+    )
+
+
+def _proxies(paths: LabPaths, traced: TracedLab) -> dict[str, ProxyStatus]:
+    rows = control.agents(paths)
+    running = {agent.name for agent in rows if agent.running}
+    stopped = {agent.name for agent in rows if not agent.running}
+    with SyncClient(paths.api_socket) as client:
+        wanted = followed_versions(client)
+    spec = traced.view.topology.spec
+    reports = ask_proxies(paths, wanted, within=FOLLOWED_WITHIN, stopped=stopped)
+    return {
+        node: ProxyStatus(
+            running=f"{AgentKind.KUBE_PROXY}-{node}" in running,
+            synced=has_followed(report, wanted, mode=spec.proxy_mode(node)),
+            backend=report.backend if report else None,
+            complaints=report.complaints if report else (),
+        )
+        for node, report in reports.items()
+    }
+
+
+def _rules(paths: LabPaths, evidence: Evidence, node: str) -> tuple[ChainDifference, ...] | None:
+    """None where they cannot be compared."""
+    if evidence.view.topology.spec.proxy_mode(node) in BY_PROCESS:
+        return None
+    found = control.rule_differences(paths, node).differences
+    return tuple(each for each in found if each.missing != (OTHER_ORDER,))  # two rules of one port would show as such
+
+
+def _tracked(paths: LabPaths, evidence: Evidence) -> tuple[FlowTable, ...]:
+    return tuple(control.conntrack(paths, node) for node in evidence.nodes)
+
+
+# --- names
+
+
+def _resolver(paths: LabPaths, traced: TracedLab, from_: Place, to: Target) -> Resolver | None:
+    """Whom a Pod asks that goes to a Service, as a program there sees it."""
+    if from_.kind is not PlaceKind.POD or to.kind is not TargetKind.SERVICE:
+        return None
+    try:
+        text = (paths.etc / traced.view.network_namespace(from_) / "resolv.conf").read_text()
+    except OSError:
+        return None
+    lines = (line.split() for line in text.splitlines())
+    found = tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
+    return Resolver(found, tuple(map(str, dns_addresses(traced.view.topology.spec.network.service_cidrs))))
