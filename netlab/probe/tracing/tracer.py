@@ -20,6 +20,7 @@ from netlab.probe.cluster import ClusterView, Destination, family_of
 from netlab.probe.exchange import Exchange, Outcome
 from netlab.probe.packets import Dialect, check_spoken
 from netlab.probe.sockets import NoRoute, Origin
+from netlab.probe.tracing.counted import with_counted
 from netlab.probe.tracing.ending import Facts, ended
 from netlab.probe.tracing.hops import Narrator, Question
 from netlab.probe.tracing.observers import Record, observing
@@ -50,7 +51,7 @@ class Tracer:
 
         Where a proxy takes the packet in and would speak to a Pod itself, a real connection is made as well, and the
         proxy's own is told as the second half. NotFound where FROM or TO is not there; MissingCapability where the
-        kernel cannot trace; KernelError.
+        kernel cannot do what `method` asks for; KernelError.
         """
         namespace = self._view.network_namespace(from_)
         destination = self._view.destination(to, family=family)
@@ -61,7 +62,7 @@ class Tracer:
         with observing(match, places, ports=cables, method=method) as observers:
             outcome = self._send(namespace, destination, match, timeout)
             record = observers.record()
-        stays, connections = _stays(match, record), record.connections
+        stays, connections = _stays(match, record, destination), record.connections
         everybody = self._view.endpoint_addresses()
         if destination.protocol is TargetProtocol.TCP and is_taken_in(stays, destination, everybody):
             meant = endpoints(self._view, destination.address, destination.port)
@@ -70,7 +71,7 @@ class Tracer:
                 second = follow_proxy(observers, namespace, destination, endpoints=meant, timeout=timeout)
             if second is not None:
                 connections = connections + second.record.connections
-                stays = joined(stays, _stays(second.match, second.record))
+                stays = joined(stays, _stays(second.match, second.record, destination))
         verdict = outcome.verdict if outcome and outcome.verdict else PacketVerdict.UNREACHABLE
         return ended(from_, to, Facts(self._view, verdict, _told(stays, record, destination), connections))
 
@@ -102,8 +103,9 @@ class Tracer:
         return outcome
 
 
-def _stays(match: FlowMatch, record: Record) -> list[Visit]:
-    return visits(passings(match, record.scenes, record.seen, record.events))
+def _stays(match: FlowMatch, record: Record, destination: Destination) -> list[Visit]:
+    traced = passings(match, record.scenes, record.seen, record.events)
+    return visits(with_counted(traced, record.counted, destination) if record.counted else traced)
 
 
 def _told(stays: list[Visit], record: Record, destination: Destination) -> Narrator:
