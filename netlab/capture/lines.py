@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 
 from netlab.capture.pcapng import IN, OUT, Packet
@@ -48,6 +48,20 @@ def line(packet: Packet, *, hop: str) -> str:
     nanoseconds = packet.nanoseconds % 1_000_000_000
     way = DIRECTIONS.get(packet.flags & 3, "?  ")
     return f"{moment:%H:%M:%S}.{nanoseconds:09d} {hop} {way} {told(packet.data)}"
+
+
+def document(packet: Packet, *, hop: str) -> dict[str, str | int | None]:
+    """The same for programs: the time as RFC 3339 has it, in UTC, and `length` the bytes that the frame had."""
+    place, _, interface = hop.rpartition(" ")
+    moment = datetime.fromtimestamp(packet.nanoseconds // 1_000_000_000, UTC)
+    return {
+        "time": f"{moment:%Y-%m-%dT%H:%M:%S}.{packet.nanoseconds % 1_000_000_000:09d}Z",
+        "place": place,
+        "interface": interface,
+        "direction": {IN: "in", OUT: "out"}.get(packet.flags & 3),
+        "length": packet.length,
+        "packet": told(packet.data),
+    }
 
 
 def told(frame: bytes) -> str:

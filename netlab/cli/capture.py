@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import ExitStack
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from netlab.cli.mistakes import wrong
-from netlab.cli.options import Lab
-from netlab.cli.output import KILLED_BY_SIGPIPE, say, write
+from netlab.cli.options import Format, Lab, Output
+from netlab.cli.output import KILLED_BY_SIGPIPE, Json, emit, say, write
 
 if TYPE_CHECKING:
     from netlab.lab.control import RunningTask
@@ -37,16 +38,19 @@ def capture(
     count: Annotated[int | None, typer.Option("--count", "-c", min=1, help="End after so many packets.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="End after so many seconds.")] = None,
     lab: Lab = None,
+    form: Output = Format.TABLE,
 ) -> None:
     """Record the packets that pass interfaces of a lab.
 
-    All hops in one file, each as an interface of its own, in the order of time; without -w a line a packet. Ends by
-    Ctrl-C.
+    All hops in one file, each as an interface of its own, in the order of time; without -w a line a packet, with -o
+    json a document a line. Ends by Ctrl-C.
     """
     from netlab.kernel.packet_filter import compile_filter
     from netlab.lab import control
     from netlab.lab.find import find
 
+    if file == "-" and form is not Format.TABLE:
+        raise wrong(f"-w - leaves no room for -o {form}", "write to a file, or leave one of them out")
     where, expression = _parsed(words)
     program = compile_filter(expression)
     paths = find(lab)
@@ -69,8 +73,10 @@ def capture(
         _tell(ready.read())
         stack.enter_context(running.interruptible())
         if lines:
-            _print(lines)
-        _tell_end(running)
+            _print(lines, form)
+        report = _ended(running)
+    if file and file != "-" and form is not Format.TABLE:
+        emit({"apiVersion": "netlab/v1", "kind": "Capture", "file": file, **report}, form, lambda: "")
 
 
 def _parsed(words: list[str]) -> tuple[list[str], str]:
@@ -103,35 +109,43 @@ def _output(file: str | None, stack: ExitStack) -> tuple[int, BinaryIO | None]:
 
 def _tell(ready: bytes) -> None:
     """Nothing is ready where the lab refuses; its reason comes with the result."""
-    import json
-
     names = json.loads(ready) if ready else []
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     if names:
         say(f"capturing at {', '.join(names[:MOST_NAMED])}{more}; Ctrl-C ends it")
 
 
-def _print(lines: BinaryIO) -> None:
-    from netlab.capture.lines import line
+def _print(lines: BinaryIO, form: Format) -> None:
+    """Each packet as it comes: as a line, or as a document of its own."""
+    from netlab.capture.lines import document, line
     from netlab.capture.pcapng import Interface, read
 
     hops: list[str] = []
-    width = 0
     for found in read(lines):
         if isinstance(found, Interface):
             hops.append(found.name)
-            width = max(width, len(found.name))
+        elif form is Format.TABLE:
+            write(line(found, hop=hops[found.interface].ljust(max(map(len, hops)))) + "\n")
         else:
-            write(line(found, hop=hops[found.interface].ljust(width)) + "\n")
+            write(_spelled(document(found, hop=hops[found.interface]), form))
 
 
-def _tell_end(running: RunningTask) -> None:
-    import json
+def _spelled(document: Json, form: Format) -> str:
+    """One of several documents on the same stream: JSON Lines, or YAML with --- between them."""
+    if form is Format.JSON:
+        return json.dumps(document, ensure_ascii=False) + "\n"
+    import yaml
 
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, explicit_start=True)
+
+
+def _ended(running: RunningTask) -> dict[str, Json]:
+    """The counts, once people have been told them."""
     report = json.loads(running.result())
-    if report["readerGone"]:
+    if report.pop("readerGone"):
         raise typer.Exit(KILLED_BY_SIGPIPE)
     say(f"{report['packets']} packets captured, {report['dropped']} dropped by the kernel")
     for each in report["at"]:
         if each["dropped"]:
             say(f"warning: {each['interface']}: {each['dropped']} packets dropped")
+    return dict(report)

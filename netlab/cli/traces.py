@@ -35,6 +35,7 @@ class Method(StrEnum):
 
     LEGACY = "legacy"
     NFT = "nft"
+    COUNTERS = "counters"
 
 
 class Protocol(StrEnum):

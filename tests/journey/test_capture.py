@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from netlab_command import PREFIX, Caller, Lab, topology
 
 from netlab.capture.pcapng import OUT, Interface, Packet, read
@@ -96,6 +98,45 @@ def test_lines_name_the_hop_in_front(lab: Lab) -> None:
     assert re.fullmatch(r"\S+ node/node1 eth0 Out IP 10\.244\.0\.\d+ > 10\.244\.1\.\d+: ICMP echo request, .*", second)
 
 
+def test_programs_get_a_document_a_line_with_the_hop_in_parts(lab: Lab) -> None:
+    capture = Capture(lab, "pod/shell", "fabric:node2", "--count", "3", "-o", "json", "icmp")
+    lab.verdicts("pod/shell", "pod/web-2/icmp")
+    status, out, said = capture.end()
+    documents = [json.loads(line) for line in out.decode().splitlines()]
+    assert (status, said) == (0, "3 packets captured, 0 dropped by the kernel\n")
+    assert [(each["place"], each["interface"], each["direction"]) for each in documents] == [
+        ("pod/shell", "eth0", "out"),
+        ("fabric", "node2", "out"),
+        ("fabric", "node2", "in"),
+    ]
+    asked, _, answered = [each["packet"] for each in documents]
+    assert re.fullmatch(r"IP 10\.244\.0\.\d+ > 10\.244\.1\.\d+: ICMP echo request, .*", asked)
+    assert re.fullmatch(r"IP 10\.244\.1\.\d+ > 10\.244\.0\.\d+: ICMP echo reply, .*", answered)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", documents[0]["time"])
+
+
+def test_programs_get_yaml_documents_too(lab: Lab) -> None:
+    capture = Capture(lab, "pod/shell", "--count", "2", "-o", "yaml", "icmp")
+    lab.verdicts("pod/shell", "pod/web-2/icmp")
+    documents = list(yaml.safe_load_all(capture.end()[1]))
+    assert [(each["place"], each["direction"]) for each in documents] == [("pod/shell", "out"), ("pod/shell", "in")]
+
+
+def test_beside_a_file_programs_get_the_counts(lab: Lab) -> None:
+    path = lab.caller.home / "counted.pcapng"
+    capture = Capture(lab, "pod/shell:eth0", "-w", str(path), "--count", "2", "-o", "json", "icmp")
+    lab.verdicts("pod/shell", "pod/web-2/icmp")
+    status, out, _ = capture.end()
+    document = json.loads(out)
+    (at,) = document.pop("at")
+    assert (status, document) == (
+        0,
+        {"apiVersion": "netlab/v1", "kind": "Capture", "file": str(path), "packets": 2, "dropped": 0},
+    )
+    assert (at["interface"], at["packets"] >= 2, at["dropped"]) == ("pod/shell eth0", True, 0)
+    assert len(seen(path.read_bytes())[1]) == 2
+
+
 def test_it_pipes_into_tcpdump(lab: Lab) -> None:
     if not shutil.which("tcpdump", path="/usr/bin:/usr/sbin"):
         pytest.skip("needs tcpdump: scripts/install brings it")
@@ -150,6 +191,7 @@ def test_a_caller_that_is_killed_leaves_no_capture_behind(lab: Lab) -> None:
         (("machine/shell",), 2, "is not a place"),
         (("pod/shell", "-w", "/no/such/folder/file"), 1, "/no/such/folder/file"),
         (("pod/shell", "--count", "0"), 2, "--count"),
+        (("pod/shell", "-w", "-", "-o", "json"), 2, "-w - leaves no room for -o json"),
     ],
 )
 def test_what_cannot_be_captured_is_said(lab: Lab, arguments: tuple[str, ...], status: int, said: str) -> None:

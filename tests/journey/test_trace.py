@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -64,6 +67,14 @@ def two(root: Caller) -> Iterator[Lab]:
 def modern(root: Caller) -> Iterator[Lab]:
     """Two nodes in mode nftables."""
     with root.lab(NFT, text(NFT, mode="nftables")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def dual(root: Caller) -> Iterator[Lab]:
+    """Two nodes with both families."""
+    name = f"{PREFIX}-traced-dual"
+    with root.lab(name, topology("dual-stack", name=name)) as lab:
         yield lab
 
 
@@ -246,6 +257,152 @@ def test_a_node_that_does_not_forward_is_told_by_its_setting(two: Lab) -> None:
     assert setting in (journey.meaning or "")
 
 
+# --- counted, where it cannot be traced
+
+
+COUNTED = ("--mode", "counters")
+LOG_READER = """
+import os, socket, struct, sys
+log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+log.send(struct.pack("=IHHIIBBHHHB3x", 28, 4 << 8 | 1, 5, 1, 0, 0, 0, 0, 5, 1, 1))
+sys.exit(struct.unpack_from("=i", log.recv(4096), 16)[0] or print("reads", flush=True) or os.read(0, 1) and 0)
+"""
+"""Binds NFLOG group 0 of its namespace (NFULNL_CFG_CMD_BIND), which one reader alone may have, until its input ends."""
+
+
+@contextmanager
+def log_taken(lab: Lab, node: str) -> Iterator[None]:
+    """The node's log of packets under trace has another reader in the block."""
+    reader = ("exec", "-l", lab.name, f"node/{node}", "--", sys.executable, "-c", LOG_READER)
+    with lab.caller.start(*reader, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"reads\n"
+        yield
+        process.communicate()
+
+
+def counted_hops(journey: Journey) -> list[tuple[str, str, str]]:
+    return [(hop.way.value, hop.at, hop.hook) for hop in journey.hops if hop.rules]
+
+
+def chains(journey: Journey, hook: str) -> list[str]:
+    """The chains of the rules in the first such hop, in their order."""
+    return [hit.chain for hit in next(hop for hop in journey.hops if hop.hook == hook).rules]
+
+
+@pytest.mark.root
+def test_the_rules_that_counted_are_told_in_packet_order_across_nodes(two: Lab) -> None:
+    journey = until(two, "web-2", "pod/shell", "service/web:80", *COUNTED)
+    way = ["pod/shell", "node/node1", "fabric", "node/node2", "pod/web-2"]
+    assert (places(journey, Way.REQUEST), places(journey, Way.REPLY)) == (way, way[::-1])
+    assert changes(journey) == [
+        ("request", "node/node1", "nat/PREROUTING", ("dst", "dport")),
+        ("reply", "node/node1", "nat/POSTROUTING", ("src", "sport")),
+    ]
+    translated = next(hop for hop in journey.hops if hop.changed)
+    kinds = [re.sub(r"^(KUBE-SVC|KUBE-SEP)-.*", r"\1", hit.chain) for hit in translated.rules]
+    assert [kind for kind, before in zip(kinds, ["", *kinds], strict=False) if kind != before] == [
+        "PREROUTING",
+        "KUBE-SERVICES",
+        "KUBE-SVC",
+        "KUBE-SEP",
+    ]
+    assert re.search(r"-j DNAT --to-destination 10\.244\.1\.2:8080$", translated.rules[-1].rule)
+    assert (translated.detail or "").endswith("counted, not traced: other packets may be among them")
+    assert ("reply", "node/node2", "filter/FORWARD") in counted_hops(journey)
+    assert (journey.agrees, left_on(two, "node1")) == (True, "")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("from_", "hook"), [("pod/shell", "filter/FORWARD"), ("node/node1", "filter/OUTPUT")])
+def test_the_rule_that_refuses_is_named_by_its_counter(two: Lab, from_: str, hook: str) -> None:
+    journey = trace(two, from_, "service/empty:80", *COUNTED)
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, end.hook) == (PacketVerdict.REFUSED, "node/node1", hook)
+    assert end.rules[-1].comment == "default/empty has no endpoints"
+    assert "-j REJECT" in end.rules[-1].rule
+
+
+@pytest.mark.root
+def test_a_rule_that_drops_is_named_by_its_counter(two: Lab) -> None:
+    two.ok("exec", "node/node1", "--", "iptables-legacy", "-I", *DROP)
+    try:
+        journey = trace(two, "pod/shell", "service/web:80", *COUNTED)
+    finally:
+        two.ok("exec", "node/node1", "--", "iptables-legacy", "-D", *DROP)
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, end.hook) == (PacketVerdict.DROPPED, "node/node1", "filter/FORWARD")
+    assert end.rules[-1].rule == "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP"
+    assert ("dst", "dport") in [hop.changed for hop in journey.hops]
+
+
+@pytest.mark.root
+def test_what_a_node_sends_and_gets_back_is_told_with_the_addresses_that_it_had(two: Lab) -> None:
+    journey = until(two, "web-2", "node/node1", "service/web:80", *COUNTED)
+    traced = until(two, "web-2", "node/node1", "service/web:80")
+    unmarked = [(*at, tuple(name for name in changed if name != "mark")) for *at, changed in changes(traced)]
+    assert [(*at, changed) for *at, changed in changes(journey)] == unmarked
+    assert journey.hops[-1].packet.src == "10.96.0.80"
+
+
+@pytest.mark.root
+def test_rules_of_nftables_that_count_are_told(modern: Lab) -> None:
+    table = (
+        "table inet mine { chain forward { type filter hook forward priority 5; jump closed; }; chain closed { %s; }; }"
+    )
+    rule = "tcp dport 8080 counter drop"
+    modern.ok("exec", "node/node2", "--", "nft", table % rule)
+    try:
+        journey = trace(modern, "pod/shell", "pod/web-2:8080", *COUNTED)
+    finally:
+        modern.ok("exec", "node/node2", "--", "nft", "delete table inet mine")
+    (end,) = ends(journey)
+    assert (end.at, end.hook, [hit.chain for hit in end.rules]) == ("node/node2", "mine/forward", ["closed"])
+    assert end.rules[-1].rule == rule
+
+
+@pytest.mark.root
+def test_a_node_that_cannot_be_traced_is_counted_and_the_others_are_traced(two: Lab) -> None:
+    with log_taken(two, "node1"):
+        journey = trace(two, "pod/shell", "pod/web-2:8080")
+    told = {hop.at: hop.detail for hop in journey.hops if hop.hook == "filter/FORWARD" and hop.way is Way.REQUEST}
+    assert told == {"node/node1": "counted, not traced: other packets may be among them", "node/node2": None}
+    assert left_on(two, "node1") == ""
+
+
+@pytest.mark.root
+def test_a_traced_node_may_send_to_a_counted_one(two: Lab) -> None:
+    with log_taken(two, "node2"):
+        journey = until(two, "web-2", "node/node1", "service/web:80")
+    details = [hop.detail or "" for hop in journey.hops if hop.hook.startswith("nat/") and hop.rules]
+    assert ["counted, not traced" in detail for detail in details] == [False, False, True, True]
+    assert journey.hops[0].packet.dst == "10.96.0.80"
+
+
+@pytest.mark.root
+def test_a_method_that_was_asked_for_is_not_replaced(two: Lab) -> None:
+    with log_taken(two, "node1"):
+        done = two.run("trace", "pod/shell", "pod/web-2:8080", "--mode", "legacy")
+    assert done.status != 0
+    assert "NFLOG group 0" in done.err
+
+
+# --- IPv6
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("method", ["legacy", "nft", "counters"])
+def test_ipv6_is_followed_across_nodes_and_back(dual: Lab, method: str) -> None:
+    service, pod = "fd00:10:96::80", "fd00:10:244:1::2"
+    journey = until(dual, "web-2", "pod/client", f"[{service}]:80", "--mode", method)
+    way = ["pod/client", "node/node1", "fabric", "node/node2", "pod/web-2"]
+    assert (places(journey, Way.REQUEST), places(journey, Way.REPLY)) == (way, way[::-1])
+    translated = next(hop for hop in journey.hops if hop.changed)
+    assert (translated.at, translated.hook, translated.packet.dst) == ("node/node1", "nat/PREROUTING", pod)
+    assert f"--to-destination [{pod}]:8080" in translated.rules[-1].rule
+    assert (journey.hops[0].packet.dst, journey.hops[-1].packet.src, journey.agrees) == (service, service, True)
+
+
 # --- what it leaves
 
 
@@ -334,11 +491,12 @@ def proxied(root: Caller) -> Iterator[Lab]:
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("method", [(), COUNTED])
 @pytest.mark.parametrize(("service", "pods"), [("web:80", {"web-1", "web-2"}), ("echo:7/udp", {"echo"})])
 def test_in_mode_userspace_the_proxy_takes_the_packet_in_and_speaks_to_a_pod_itself(
-    proxied: Lab, service: str, pods: set[str]
+    proxied: Lab, service: str, pods: set[str], method: tuple[str, ...]
 ) -> None:
-    journey = trace(proxied, "pod/shell", f"service/{service}")
+    journey = trace(proxied, "pod/shell", f"service/{service}", *method)
     assert journey.pod in pods
     proxies = [
         (hop.way.value, hop.at, {"src", "dst"} <= set(hop.changed)) for hop in journey.hops if hop.hook == "proxy"

@@ -53,6 +53,8 @@ class TraceEvent:
     family: str = ""
     """The family of the table, in nftables' words; "" for legacy tables."""
     rule: str = ""
+    counted: int = 0
+    """Where it was not traced: by how many packets the rule's counter grew. Then there is neither packet nor mark."""
 
     def told(self, rule: str) -> TraceEvent:
         """The same with the rule's text."""

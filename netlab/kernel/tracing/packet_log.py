@@ -60,12 +60,15 @@ class PacketLog(RouteSocket):
                 yield event
 
 
-def logger_here(family: Family) -> str:
-    """Where packets under trace are reported in this namespace. MissingCapability."""
-    logger = sysctls.read(SETTINGS[family])
-    if logger is None:
+def logger_here(family: Family) -> str | None:
+    """Where packets under trace are reported in this namespace; None where this kernel reports none."""
+    return sysctls.read(SETTINGS[family])
+
+
+def require_logger(family: Family) -> None:
+    """MissingCapability where this kernel reports no packets under trace."""
+    if logger_here(family) is None:
         raise MissingCapability("logging of packets by netfilter", "use a kernel with CONFIG_NETFILTER_NETLINK_LOG")
-    return logger
 
 
 def set_logger(family: Family, logger: str, *, where: str) -> None:

@@ -58,7 +58,8 @@ def _with_connections(facts: Facts) -> list[Hop]:
         place = where.removeprefix(f"{facts.view.lab}.")
         number = _made_at(hops, place, connection.original)
         if number is not None:
-            hops[number] = hops[number].model_copy(update={"detail": spelled(connection)})
+            detail = "; ".join(filter(None, (spelled(connection), hops[number].detail)))
+            hops[number] = hops[number].model_copy(update={"detail": detail})
     return hops
 
 

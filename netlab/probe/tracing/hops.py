@@ -20,6 +20,7 @@ _COMMENT = re.compile(r'(?:--comment (?:"((?:[^"\\]|\\.)*)"|(\S+)))|(?:\bcomment
 _CHANCE = re.compile(r"--mode random --probability (\d+\.\d+)|numgen random mod (\d+)(?: offset \d+)? (?:<|0|vmap)")
 FIELDS = ("src", "sport", "dst", "dport", "mark")
 """What may be changed on the way."""
+COUNTED = "counted, not traced: other packets may be among them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,7 @@ class Narrator:
                 packet=packet,
                 rules=tuple(hit(event) for event in each.events if event.kind is Kind.RULE or _is_end(event, each)),
                 changed=changed,
-                detail=each.tunnel,
+                detail=COUNTED if any(event.counted for event in each.events) else each.tunnel,
             )
         )
 

@@ -39,6 +39,8 @@ class Record:
     seen: list[Sighting]
     events: dict[str, list[TraceEvent]]
     connections: list[tuple[str, Connection]]
+    counted: dict[str, list[TraceEvent]]
+    """By namespace, where rules are counted and not traced: those whose counters grew."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,9 @@ class Observers:
             seen=[*seen, *(sighting for watch in self.watches for sighting in watch.sightings())],
             events={tracing.where: found for tracing, found in zip(self.tracings, told, strict=True)},
             connections=[(where, each) for where, news in self.news.items() for each in news.flows()],
+            counted={
+                tracing.where: tracing.counted() for tracing in self.tracings if tracing.method is Method.COUNTERS
+            },
         )
 
     def close(self) -> None:
@@ -94,7 +99,7 @@ def observing(
 ) -> Iterator[Observers]:
     """Look at the flow in those places as long as the block lasts; what that takes is undone in any case.
 
-    MissingCapability where the kernel cannot trace; KernelError.
+    MissingCapability where the kernel cannot do what `method` asks for; KernelError.
     """
     observers = Observers(match, ports)
     with ExitStack() as stack:

@@ -18,8 +18,10 @@ from netlab.model.rules import Family
 from netlab.model.targets import Target, TargetProtocol
 from netlab.probe.cluster import ClusterView, Destination, family_of
 from netlab.probe.exchange import Exchange, Outcome
+from netlab.probe.headers import Headers, read_headers
 from netlab.probe.packets import Dialect, check_spoken
 from netlab.probe.sockets import NoRoute, Origin
+from netlab.probe.tracing.counted import with_counted
 from netlab.probe.tracing.ending import Facts, ended
 from netlab.probe.tracing.hops import Narrator, Question
 from netlab.probe.tracing.observers import Record, observing
@@ -50,7 +52,7 @@ class Tracer:
 
         Where a proxy takes the packet in and would speak to a Pod itself, a real connection is made as well, and the
         proxy's own is told as the second half. NotFound where FROM or TO is not there; MissingCapability where the
-        kernel cannot trace; KernelError.
+        kernel cannot do what `method` asks for; KernelError.
         """
         namespace = self._view.network_namespace(from_)
         destination = self._view.destination(to, family=family)
@@ -59,9 +61,9 @@ class Tracer:
         places = stations(self._view, from_, destination.address)
         cables = ports(self._view)
         with observing(match, places, ports=cables, method=method) as observers:
-            outcome = self._send(namespace, destination, match, timeout)
+            outcome, sent = self._send(namespace, destination, match, timeout)
             record = observers.record()
-        stays, connections = _stays(match, record), record.connections
+        stays, connections = _stays(match, record, sent), record.connections
         everybody = self._view.endpoint_addresses()
         if destination.protocol is TargetProtocol.TCP and is_taken_in(stays, destination, everybody):
             meant = endpoints(self._view, destination.address, destination.port)
@@ -70,7 +72,7 @@ class Tracer:
                 second = follow_proxy(observers, namespace, destination, endpoints=meant, timeout=timeout)
             if second is not None:
                 connections = connections + second.record.connections
-                stays = joined(stays, _stays(second.match, second.record))
+                stays = joined(stays, _stays(second.match, second.record, None))
         verdict = outcome.verdict if outcome and outcome.verdict else PacketVerdict.UNREACHABLE
         return ended(from_, to, Facts(self._view, verdict, _told(stays, record, destination), connections))
 
@@ -80,17 +82,20 @@ class Tracer:
         token = self._randomness.getrandbits(32)
         return FlowMatch(family_of(destination.address), destination.protocol, token, answers)
 
-    def _send(self, namespace: str, destination: Destination, match: FlowMatch, timeout: float) -> Outcome | None:
-        """The flow's outcome; None where it could not even start."""
+    def _send(
+        self, namespace: str, destination: Destination, match: FlowMatch, timeout: float
+    ) -> tuple[Outcome | None, Headers | None]:
+        """The flow's outcome and the packet that was sent; None where it could not even start."""
         with inside(namespace):
             try:
                 origin = Origin(destination.address, destination.protocol)
             except NoRoute:
-                return None
+                return None, None
+            dialect = Dialect(origin.source, destination)
             try:
                 exchange = Exchange(
                     origin,
-                    Dialect(origin.source, destination),
+                    dialect,
                     taps=(),
                     randomness=self._randomness,
                     ended=lambda _outcome: None,
@@ -99,11 +104,15 @@ class Tracer:
                 (outcome,) = exchange.run(count=1, timeout=timeout, interval=0.0)
             finally:
                 origin.close()
-        return outcome
+        return outcome, read_headers(dialect.request(outcome.tag))
 
 
-def _stays(match: FlowMatch, record: Record) -> list[Visit]:
-    return visits(passings(match, record.scenes, record.seen, record.events))
+def _stays(match: FlowMatch, record: Record, sent: Headers | None) -> list[Visit]:
+    """What was seen of the flow; `sent` is its first packet, where it started from outside of what was seen."""
+    traced = passings(match, record.scenes, record.seen, record.events)
+    if record.counted:
+        traced = with_counted(traced, record.counted, record.connections, scene=record.scenes[0], sent=sent)
+    return visits(traced)
 
 
 def _told(stays: list[Visit], record: Record, destination: Destination) -> Narrator:

@@ -67,14 +67,19 @@ OTHER_WAYS = frozenset({"lo", "eth0", "vxlan0"})
 
 def visits(passings: Iterable[Passing]) -> list[Visit]:
     """The stays, in order, each with what translated the packet on it."""
+    told = (Visit(tuple(_with_translations(_translator_last(_from_port_to_port(stay))))) for stay in stays(passings))
+    return list({visit.itinerary: visit for visit in reversed(list(told))}.values())[::-1]
+
+
+def stays(passings: Iterable[Passing]) -> list[list[Passing]]:
+    """The passings that follow one another in one namespace, of a packet that comes, passes and leaves."""
     found: list[list[Passing]] = []
     for each in passings:
         if found and _goes_on(found[-1], each):
             found[-1].append(each)
         else:
             found.append([each])
-    told = (Visit(tuple(_with_translations(_translator_last(_from_port_to_port(stay))))) for stay in found)
-    return list({visit.itinerary: visit for visit in reversed(list(told))}.values())[::-1]
+    return found
 
 
 def _translator_last(stay: Sequence[Passing]) -> list[Passing]:
