@@ -17,6 +17,7 @@ import pytest
 
 from netlab.kernel import conntrack as kernel_conntrack
 from netlab.kernel.namespaces import inside
+from netlab.model.cluster import ClusterView
 from netlab.model.objects import (
     Endpoint,
     EndpointSlice,
@@ -34,7 +35,6 @@ from netlab.model.objects import (
 )
 from netlab.model.rules import IPAddress
 from netlab.model.topology import External, Topology, TopologySpec
-from netlab.probe.cluster import ClusterView
 from netlab.probe.prober import Sent
 
 LAB = "nlprb"

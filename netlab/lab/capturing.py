@@ -21,11 +21,11 @@ from netlab.capture.spots import EVERYWHERE, Spot
 from netlab.errors import NotFound
 from netlab.kernel.namespaces import inside
 from netlab.kernel.packet_ring import PacketRing
+from netlab.model.cluster import ClusterView, pod_place
 from netlab.model.names import FABRIC, Place, PlaceKind, fabric_namespace
 from netlab.plan.bridges import POD_BRIDGE
 from netlab.plan.fabric import WIRE_BRIDGE
 from netlab.plan.stations import WIRE, external_stations, node_station, placed_pod
-from netlab.probe.cluster import ClusterView, pod_place
 
 LOOPBACK = "lo"
 MOST_BLOCKS, FEWEST_BLOCKS, ALL_BLOCKS = 512, 8, 1024

@@ -10,12 +10,12 @@ from netlab.kernel import conntrack
 from netlab.kernel.conntrack import Flow, Status
 from netlab.kernel.local_addresses import local_addresses
 from netlab.kernel.namespaces import inside
+from netlab.model.cluster import ClusterView, node_addresses, pod_place
 from netlab.model.connections import Direction, End, FlowTable, TrackedFlow
 from netlab.model.names import Place, PlaceKind
 from netlab.model.objects import Service
 from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import Target, TargetKind
-from netlab.probe.cluster import ClusterView, node_addresses, pod_place
 
 HEADLESS = "None"
 Door = tuple[str, IPAddress, int]

@@ -15,6 +15,7 @@ from netlab.kernel.local_addresses import addresses_by_interface, take_on
 from netlab.kernel.namespaces import inside
 from netlab.kernel.nft_read import list_table
 from netlab.kernel.syscalls import CLONE_NEWNET, unshare
+from netlab.model.cluster import ClusterView
 from netlab.model.ipvs import DEVICE, AddressSet, SeenServer
 from netlab.model.modes import BY_PROCESS, ProxyMode
 from netlab.model.names import Place, PlaceKind
@@ -29,7 +30,6 @@ from netlab.model.rule_listing import (
 )
 from netlab.model.rules import Backend, Family, IPAddress, Jump
 from netlab.model.state import Sysctl
-from netlab.probe.cluster import ClusterView
 from netlab.proxy.addresses import with_port
 from netlab.proxy.explain import explain
 from netlab.proxy.lab_config import lab_config

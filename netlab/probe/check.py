@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from netlab.errors import NetlabError
+from netlab.model.cluster import ClusterView, pod_name
 from netlab.model.journey import CheckResult, ExpectationResult, Flow, PacketVerdict, ProbeResult
 from netlab.model.names import Place
 from netlab.model.rules import Family
 from netlab.model.targets import Target, Workload
 from netlab.model.topology import Expectation
-from netlab.probe.cluster import ClusterView, pod_name
 
 LUCK = 1e-9
 """The chance of a wrong result that is put up with."""

@@ -15,10 +15,10 @@ from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
 
 from netlab.errors import NetlabError
+from netlab.model.cluster import Destination, family_of
 from netlab.model.journey import PacketVerdict
 from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import TargetProtocol
-from netlab.probe.cluster import Destination, family_of
 
 # Scapy warns of routes and interfaces that it misses; it is not asked about either here.
 logging.getLogger("scapy").setLevel(logging.ERROR)

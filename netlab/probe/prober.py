@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
+from netlab.model.cluster import ClusterView, Destination, family_of, pod_name, spell
 from netlab.model.journey import Flow, PacketVerdict, ProbeResult, ProbeSummary, Translation
 from netlab.model.names import Place
 from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import Target, TargetProtocol
-from netlab.probe.cluster import ClusterView, Destination, family_of, pod_name, spell
 from netlab.probe.exchange import Exchange, Outcome
 from netlab.probe.packets import Dialect, check_spoken
 from netlab.probe.sockets import NoRoute, Origin

@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from netlab.model.cluster import family_of
 from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import TargetProtocol
-from netlab.probe.cluster import family_of
 from netlab.probe.filters import attach, request_filter
 from netlab.probe.packets import OPENING
 

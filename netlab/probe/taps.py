@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from netlab.errors import NotFound
+from netlab.model.cluster import ClusterView, family_of, pod_addresses
 from netlab.model.objects import Pod
 from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import TargetProtocol
-from netlab.probe.cluster import ClusterView, family_of, pod_addresses
 from netlab.probe.sockets import close_all, open_tap
 
 Inside = Callable[[str], AbstractContextManager[None]]

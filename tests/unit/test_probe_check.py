@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.errors import NotFound
+from netlab.model.cluster import ClusterView
 from netlab.model.journey import CheckResult, Flow, PacketVerdict, ProbeResult
 from netlab.model.names import Place
 from netlab.model.objects import ObjectMeta, Pod, PodIP, PodStatus, Service, ServiceSpec
@@ -17,7 +18,6 @@ from netlab.model.rules import Family
 from netlab.model.targets import Target
 from netlab.model.topology import Expectation, ExpectedVerdict, Topology, TopologySpec
 from netlab.probe.check import LUCK, SAMPLE, check, flows_needed
-from netlab.probe.cluster import ClusterView
 from netlab.probe.prober import report
 
 REACHED, REFUSED, DROPPED, UNREACHABLE = PacketVerdict

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from netlab.errors import NotFound
+from netlab.model.cluster import ClusterView, spell
 from netlab.model.names import Place
 from netlab.model.objects import (
     Container,
@@ -26,7 +27,6 @@ from netlab.model.objects import (
 from netlab.model.rules import Family
 from netlab.model.targets import Target, Workload
 from netlab.model.topology import External, Topology, TopologySpec
-from netlab.probe.cluster import ClusterView, spell
 from netlab.probe.taps import FEW_PODS, watched_pods
 
 

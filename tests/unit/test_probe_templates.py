@@ -12,9 +12,9 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoReq
 from scapy.packet import Packet, Raw
 
 from netlab.errors import NetlabError
+from netlab.model.cluster import Destination
 from netlab.model.journey import PacketVerdict
 from netlab.model.targets import TargetProtocol
-from netlab.probe.cluster import Destination
 from netlab.probe.packets import Answer, Arrival, Dialect, Tag
 
 ADDRESSES = {4: ("10.244.0.2", "10.96.0.10"), 6: ("fd00::2", "fd00:96::10")}

@@ -12,10 +12,10 @@ import pytest
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch, bpf, bpf_text, nft_conditions
 from netlab.kernel.tracing.legacy_rules import told_by
+from netlab.model.cluster import Destination
 from netlab.model.journey import Way
 from netlab.model.rules import Family
 from netlab.model.targets import TargetProtocol
-from netlab.probe.cluster import Destination
 from netlab.probe.headers import Headers, read_headers
 from netlab.probe.packets import Dialect, Tag
 from netlab.probe.tracing.hops import hit

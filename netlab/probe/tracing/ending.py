@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from netlab.kernel.conntrack import Flow as Connection
 from netlab.kernel.conntrack import Tuple
 from netlab.kernel.conntrack_news import spelled
+from netlab.model.cluster import ClusterView, pod_name, pod_place
 from netlab.model.journey import Hop, Journey, PacketSeen, PacketVerdict, Way
 from netlab.model.names import Place
 from netlab.model.targets import Target
-from netlab.probe.cluster import ClusterView, pod_name, pod_place
 from netlab.probe.tracing.hops import Narrator
 
 PORT = "port unreachable"

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from netlab.kernel.namespaces import inside
 from netlab.kernel.tracing.flow_match import FlowMatch
+from netlab.model.cluster import Destination
 from netlab.model.journey import Way
 from netlab.model.rules import IPAddress
-from netlab.probe.cluster import Destination
 from netlab.probe.headers import Headers
 from netlab.probe.sockets import FAMILIES
 from netlab.probe.tracing.observers import Observers, Record

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from netlab.model.cluster import ClusterView, pod_addresses, pod_place
 from netlab.model.modes import ProxyMode
 from netlab.model.names import Place, PlaceKind, fabric_namespace, network_namespace
 from netlab.model.objects import EndpointSlice, Service
 from netlab.model.rules import IPAddress
 from netlab.plan.stations import external_stations, node_station, placed_pod
-from netlab.probe.cluster import ClusterView, pod_addresses, pod_place
 
 FABRIC = "fabric"
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -12,11 +12,11 @@ from netlab.kernel.namespaces import inside
 from netlab.kernel.route_question import Choice
 from netlab.kernel.tracing.flow_match import FlowMatch
 from netlab.kernel.tracing.tracing import Method
+from netlab.model.cluster import ClusterView, Destination, family_of
 from netlab.model.journey import Journey, PacketSeen, PacketVerdict
 from netlab.model.names import Place
 from netlab.model.rules import Family
 from netlab.model.targets import Target, TargetProtocol
-from netlab.probe.cluster import ClusterView, Destination, family_of
 from netlab.probe.exchange import Exchange, Outcome
 from netlab.probe.headers import Headers, read_headers
 from netlab.probe.packets import Dialect, check_spoken
