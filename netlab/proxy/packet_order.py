@@ -15,7 +15,7 @@ PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "securit
 """The names that nft has for numbers."""
 KINDS = ("", "map ", "set ")
 OF_ALL_SERVICES = frozenset({names.SERVICES, names.NODEPORTS, names.EXTERNAL_SERVICES, names.PROXY_FIREWALL})
-"""Chains whose rules come in the order in which Services came; only the last may be one for all."""
+"""Chains whose rules come in the order in which Services came."""
 OTHER_ORDER = "these rules, but in another order"
 _OF_A_SERVICE = re.compile(r"([a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*)(?=[:/ ]|$)")
 """`default/web` at the beginning of a comment: `default/web:http cluster IP`."""
@@ -156,11 +156,16 @@ def differences(seen: ListedTable, wanted: ListedTable) -> Iterator[tuple[str, t
             yield name, missing, unwanted
 
 
-def _ordered(chain: str, rules: list[str]) -> list[str]:
-    """The rules, where their order matters: those of Services in a chain that they share exclude one another."""
+def _ordered(chain: str, rules: list[str]) -> tuple[list[str], bool]:
+    """The rules as far as their order matters: those of Services in a chain that they share exclude one another.
+
+    With them, whether the one for all node ports is the last, where it must be.
+    """
     if chain.startswith(("map ", "set ")):
-        return sorted(rules)
-    return [*sorted(rules[:-1]), *rules[-1:]] if chain in OF_ALL_SERVICES else rules
+        return sorted(rules), True
+    if chain in OF_ALL_SERVICES:
+        return sorted(rules), bool(rules) and rules[-1].endswith(f"-j {names.NODEPORTS}")
+    return rules, True
 
 
 def _is_ours(chain: str, table: ListedTable) -> bool:

@@ -246,6 +246,17 @@ def test_a_place_without_a_route_sends_nothing(two: Lab) -> None:
 
 
 @pytest.mark.root
+def test_a_route_by_the_wires_router_ends_there(two: Lab) -> None:
+    two.ok("exec", "node/node1", "--", "ip", "route", "replace", "10.244.1.0/24", "via", "172.18.0.1")
+    try:
+        journey = trace(two, "pod/shell", "pod/web-2:8080")
+    finally:
+        two.ok("exec", "node/node1", "--", "ip", "route", "replace", "10.244.1.0/24", "via", "172.18.0.3")
+    assert (ends(journey)[0].at, ends(journey)[0].hook) == ("fabric", "filter/FORWARD")
+    assert journey.first_difference == "the model goes on to fabric link/node2, the kernel does not"
+
+
+@pytest.mark.root
 def test_a_node_that_does_not_forward_is_told_by_its_setting(two: Lab) -> None:
     setting = "net.ipv4.conf.eth0.forwarding"
     two.ok("exec", "node/node2", "--", "sysctl", "-qw", f"{setting}=0")

@@ -346,6 +346,14 @@ def test_order_counts_where_rules_exclude_one_another_by_it() -> None:
     assert [each[0] for each in differences(turned, wanted)] == [chain]
 
 
+def test_node_ports_exclude_one_another_whatever_their_order() -> None:
+    wanted = spelled("nodeport", "nat")
+    ports = rules_of(wanted, "KUBE-NODEPORTS")
+    assert len(ports) > 1
+    turned = with_rules(wanted, "KUBE-NODEPORTS", tuple(reversed(ports)))
+    assert list(differences(turned, wanted)) == []
+
+
 # --- reports
 
 

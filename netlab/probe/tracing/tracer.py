@@ -115,10 +115,14 @@ def _stays(match: FlowMatch, record: Record, sent: Headers | None) -> list[Visit
     return visits(traced)
 
 
+def _says_anything(stay: Visit) -> bool:
+    return bool(stay.passings)
+
+
 def _told(stays: list[Visit], record: Record, destination: Destination) -> Narrator:
     narrator = Narrator(_route)
-    for stay in stays:
-        narrator.tell(without_silence(stay))
+    for stay in filter(_says_anything, map(without_silence, stays)):
+        narrator.tell(stay)
     if not narrator.hops:
         narrator.tell_nothing(record.scenes[0], destination.address, _unsent(destination))
     return narrator
