@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from netlab.errors import InvalidInput, NotFound
-from netlab.faults.fault import Fault, unfit
+from netlab.faults.fault import Fault, Make, unfit
 from netlab.faults.names import Scope
 from netlab.faults.steps import Steps
 from netlab.model.cluster import ClusterView
@@ -54,13 +54,19 @@ def fitting(fault: Fault, view: ClusterView) -> tuple[tuple[Chosen, ...], dict[s
     return tuple(chosen), reasons
 
 
-def _named(fault: Fault, view: ClusterView, wanted: str) -> Chosen:
+def require_victim(fault: Fault, view: ClusterView, wanted: str) -> Make:
+    """How the fault is put into the victim of that name. NotFound: nothing that it could be put into has that name."""
     victims = dict(fault.victims(view))
-    if wanted not in victims:
-        near = difflib.get_close_matches(wanted, victims, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(victims) or 'none'}"
-        raise NotFound(f"there is no {wanted}: {hint}")
+    if wanted in victims:
+        return victims[wanted]
+    near = difflib.get_close_matches(wanted, victims, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(victims) or 'none'}"
+    raise NotFound(f"there is no {wanted}: {hint}")
+
+
+def _named(fault: Fault, view: ClusterView, wanted: str) -> Chosen:
+    make = require_victim(fault, view, wanted)
     try:
-        return Chosen(wanted, victims[wanted]())
+        return Chosen(wanted, make())
     except InvalidInput as error:
         raise unfit(f"{fault.name} cannot be put into {wanted}: {error.problems[0].message}") from error

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import NetlabError, NotFound
-from netlab.faults.choosing import choose
+from netlab.faults.catalogue import CATALOGUE
+from netlab.faults.choosing import choose, require_victim
 from netlab.faults.fault import Fault
 from netlab.faults.names import FaultName
 from netlab.faults.steps import Patch, Step, Stop
@@ -61,10 +62,14 @@ def break_(paths: LabPaths, fault: Fault, wanted: str | None) -> Broken:
 def heal(paths: LabPaths, *, fault: FaultName | None, victim: str | None) -> Iterator[Healed]:
     """Take out the faults of that name and victim, or all of them, the last first: each one as it is out.
 
-    An error of the lab itself (it does not answer) leaves the fault known, for another try.
+    An error of the lab itself (it does not answer) leaves the fault known, for another try. NotFound: there is neither
+    such a fault in force nor such a victim.
     """
     with commanding(paths), SyncClient(paths.api_socket) as client:
-        for record in reversed(fault_records.read(paths)):
+        records = fault_records.read(paths)
+        if fault and victim and (fault, victim) not in {record.key for record in records}:
+            require_victim(CATALOGUE[fault], running_view(paths), victim)
+        for record in reversed(records):
             if fault in (None, record.fault) and victim in (None, record.victim):
                 healed = _take_back(Workshop(paths, client), record)
                 fault_records.forget(paths, record)
