@@ -311,6 +311,8 @@ def test_the_rules_that_counted_are_told_in_packet_order_across_nodes(two: Lab) 
     assert (translated.detail or "").endswith("counted, not traced: other packets may be among them")
     assert ("reply", "node/node2", "filter/FORWARD") in counted_hops(journey)
     assert (journey.agrees, left_on(two, "node1")) == (True, "")
+    note = f"{translated.detail}".rpartition("; ")[2]
+    assert f"rules of node/node1: {note}\n" in two.ok("trace", "pod/shell", "pod/web-1:8080", *COUNTED)
 
 
 @pytest.mark.root
