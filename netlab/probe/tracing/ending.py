@@ -26,6 +26,8 @@ class Facts:
     verdict: PacketVerdict
     narrator: Narrator
     connections: list[tuple[str, Connection]]
+    counted: frozenset[str] = frozenset()
+    """The namespaces whose rules were counted: of the rules without counters nothing is known."""
 
 
 def ended(from_: Place, to: Target, facts: Facts) -> Journey:
@@ -106,12 +108,22 @@ def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
     if answered and answered[0].at == place.at and _is_error(answered[0]) and answered[0].packet.flags != PORT:
         said = answered[0].packet.flags
         return _marked(hops, last, facts.verdict), f"{place.at} sent it no further, and says: {said}"
+    if answered and answered[0].at == place.at and _is_refused_unseen(answered[0], facts):
+        said = f"{place.at} refused it before any program got it: by a rule that has no counter"
+        return _marked(hops, last, facts.verdict), said
     if answered and answered[0].at == place.at:
         return _at_socket(hops, last, facts, answered)
     if facts.narrator.delivered.get(Way.REQUEST) == place.at:
         program = Hop(at=place.at, hook=_program(hops, last, facts), packet=place.packet, verdict=facts.verdict)
         return [*hops[: last + 1], program, *hops[last + 1 :]], f"{place.at} got it; there was no answer"
     return _marked(hops, last, facts.verdict), f"it was seen last at {place.at}, {place.hook}"
+
+
+def _is_refused_unseen(answer: Hop, facts: Facts) -> bool:
+    """Whether an error came from a place where the packet was for nobody, and where rules were counted."""
+    place = answer.at.partition("/")[2]
+    is_counted = f"{facts.view.lab}.{place}" in facts.counted
+    return is_counted and _is_error(answer) and facts.narrator.delivered.get(Way.REQUEST) != answer.at
 
 
 def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) -> tuple[list[Hop], str]:
