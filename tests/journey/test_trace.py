@@ -364,6 +364,15 @@ def test_rules_of_nftables_that_count_are_told(modern: Lab) -> None:
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("from_", ["pod/shell", "node/node1"])
+def test_a_rule_without_a_counter_is_taken_for_no_program(modern: Lab, from_: str) -> None:
+    journey = trace(modern, from_, "service/empty:80", *COUNTED)
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, journey.agrees) == (PacketVerdict.REFUSED, "node/node1", True)
+    assert end.hook != "socket"
+
+
+@pytest.mark.root
 def test_a_node_that_cannot_be_traced_is_counted_and_the_others_are_traced(two: Lab) -> None:
     with log_taken(two, "node1"):
         journey = trace(two, "pod/shell", "pod/web-2:8080")

@@ -105,12 +105,9 @@ def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
     if choice is not None and choice.number:
         return _marked(hops, last, facts.verdict), f"{place.at} has no way for it: {choice.text}"
     answered = [hops[number] for number in replies]
-    if answered and answered[0].at == place.at and _is_error(answered[0]) and answered[0].packet.flags != PORT:
-        said = answered[0].packet.flags
-        return _marked(hops, last, facts.verdict), f"{place.at} sent it no further, and says: {said}"
-    if answered and answered[0].at == place.at and _is_refused_unseen(answered[0], facts):
-        said = f"{place.at} refused it before any program got it: by a rule that has no counter"
-        return _marked(hops, last, facts.verdict), said
+    no_further = _no_further(answered[0], facts) if answered and answered[0].at == place.at else None
+    if no_further:
+        return _marked(hops, last, facts.verdict), f"{place.at} {no_further}"
     if answered and answered[0].at == place.at:
         return _at_socket(hops, last, facts, answered)
     if facts.narrator.delivered.get(Way.REQUEST) == place.at:
@@ -119,11 +116,16 @@ def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
     return _marked(hops, last, facts.verdict), f"it was seen last at {place.at}, {place.hook}"
 
 
-def _is_refused_unseen(answer: Hop, facts: Facts) -> bool:
-    """Whether an error came from a place where the packet was for nobody, and where rules were counted."""
-    place = answer.at.partition("/")[2]
-    is_counted = f"{facts.view.lab}.{place}" in facts.counted
-    return is_counted and _is_error(answer) and facts.narrator.delivered.get(Way.REQUEST) != answer.at
+def _no_further(answer: Hop, facts: Facts) -> str | None:
+    """What a place did that sent an error back and gave the packet to no program; None where a program may have it."""
+    if not _is_error(answer):
+        return None
+    if answer.packet.flags != PORT:
+        return f"sent it no further, and says: {answer.packet.flags}"
+    is_counted = f"{facts.view.lab}.{answer.at.partition('/')[2]}" in facts.counted
+    if is_counted and facts.narrator.delivered.get(Way.REQUEST) != answer.at:
+        return "refused it before any program got it, by a rule that has no counter"
+    return None
 
 
 def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) -> tuple[list[Hop], str]:
