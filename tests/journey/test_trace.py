@@ -364,6 +364,18 @@ def test_rules_of_nftables_that_count_are_told(modern: Lab) -> None:
 
 
 @pytest.mark.root
+def test_rules_that_iptables_nft_made_are_counted_too(modern: Lab) -> None:
+    modern.ok("exec", "node/node2", "--", "iptables-nft", "-I", *DROP)
+    try:
+        journey = trace(modern, "pod/shell", "pod/web-2:8080", *COUNTED)
+    finally:
+        modern.ok("exec", "node/node2", "--", "nft", "delete table ip filter")
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, end.hook) == (PacketVerdict.DROPPED, "node/node2", "filter/FORWARD")
+    assert end.rules[-1].rule == "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP"
+
+
+@pytest.mark.root
 @pytest.mark.parametrize("from_", ["pod/shell", "node/node1"])
 def test_a_rule_without_a_counter_is_taken_for_no_program(modern: Lab, from_: str) -> None:
     journey = trace(modern, from_, "service/empty:80", *COUNTED)
