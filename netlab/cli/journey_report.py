@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from netlab.model.journey import Hop, Journey, PacketSeen, PacketVerdict, RuleHit, Way
+from netlab.model.journey import COUNTED, Hop, Journey, PacketSeen, PacketVerdict, RuleHit, Way
 
 WIDTH = 100
 CHANGED, BAD, GOOD, FAINT, HEAD = "bold yellow", "bold red", "green", "dim", "bold"
@@ -69,6 +69,9 @@ def _summary(journey: Journey) -> Line:
 def _end(journey: Journey) -> Iterator[Line]:
     if journey.meaning:
         yield from ([(line, "")] for line in textwrap.wrap(journey.meaning, WIDTH))
+    counted = dict.fromkeys(hop.at for hop in journey.hops if (hop.detail or "").endswith(COUNTED))
+    if counted:
+        yield [(f"rules of {', '.join(counted)}: {COUNTED}", FAINT)]
     if journey.agrees is True:
         yield [("the prediction from the lab's state is equal", GOOD)]
     elif journey.agrees is False:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 API_VERSION: Literal["netlab/v1"] = "netlab/v1"
+COUNTED = "counted, not traced: other packets may be among them"
+"""The end of a hop's detail where nobody saw the packet meet the rules: their counters grew while it passed."""
 
 
 class Report(BaseModel):
@@ -135,7 +137,7 @@ class Hop(BaseModel):
     the base chain, `kube-proxy/nat-prerouting`), `route` the choice of a way, `ipvs` or `proxy` the balancer of those
     modes, `socket` the program that got it. `packet` is how it left this hop, `changed` which of its fields are not as
     they came. `verdict` says how it ended, where it ended here. `detail` is the route taken, or the connection that
-    conntrack made, in its tool's words.
+    conntrack made, in its tool's words; `COUNTED` where the rules are told by their counters.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -322,6 +322,8 @@ def test_the_rules_that_counted_are_told_in_packet_order_across_nodes(two: Lab) 
     assert (translated.detail or "").endswith("counted, not traced: other packets may be among them")
     assert ("reply", "node/node2", "filter/FORWARD") in counted_hops(journey)
     assert (journey.agrees, left_on(two, "node1")) == (True, "")
+    note = f"{translated.detail}".rpartition("; ")[2]
+    assert f"rules of node/node1: {note}\n" in two.ok("trace", "pod/shell", "pod/web-1:8080", *COUNTED)
 
 
 @pytest.mark.root
@@ -370,6 +372,27 @@ def test_rules_of_nftables_that_count_are_told(modern: Lab) -> None:
     (end,) = ends(journey)
     assert (end.at, end.hook, [hit.chain for hit in end.rules]) == ("node/node2", "mine/forward", ["closed"])
     assert end.rules[-1].rule == rule
+
+
+@pytest.mark.root
+def test_rules_that_iptables_nft_made_are_counted_too(modern: Lab) -> None:
+    modern.ok("exec", "node/node2", "--", "iptables-nft", "-I", *DROP)
+    try:
+        journey = trace(modern, "pod/shell", "pod/web-2:8080", *COUNTED)
+    finally:
+        modern.ok("exec", "node/node2", "--", "nft", "delete table ip filter")
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, end.hook) == (PacketVerdict.DROPPED, "node/node2", "filter/FORWARD")
+    assert end.rules[-1].rule == "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("from_", ["pod/shell", "node/node1"])
+def test_a_rule_without_a_counter_is_taken_for_no_program(modern: Lab, from_: str) -> None:
+    journey = trace(modern, from_, "service/empty:80", *COUNTED)
+    (end,) = ends(journey)
+    assert (journey.verdict, end.at, journey.agrees) == (PacketVerdict.REFUSED, "node/node1", True)
+    assert end.hook != "socket"
 
 
 @pytest.mark.root

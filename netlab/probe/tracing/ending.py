@@ -26,6 +26,8 @@ class Facts:
     verdict: PacketVerdict
     narrator: Narrator
     connections: list[tuple[str, Connection]]
+    counted: frozenset[str] = frozenset()
+    """The namespaces whose rules were counted: of the rules without counters nothing is known."""
 
 
 def ended(from_: Place, to: Target, facts: Facts) -> Journey:
@@ -103,15 +105,27 @@ def _with_verdict(hops: list[Hop], facts: Facts) -> tuple[list[Hop], str]:
     if choice is not None and choice.number:
         return _marked(hops, last, facts.verdict), f"{place.at} has no way for it: {choice.text}"
     answered = [hops[number] for number in replies]
-    if answered and answered[0].at == place.at and _is_error(answered[0]) and answered[0].packet.flags != PORT:
-        said = answered[0].packet.flags
-        return _marked(hops, last, facts.verdict), f"{place.at} sent it no further, and says: {said}"
+    no_further = _no_further(answered[0], facts) if answered and answered[0].at == place.at else None
+    if no_further:
+        return _marked(hops, last, facts.verdict), f"{place.at} {no_further}"
     if answered and answered[0].at == place.at:
         return _at_socket(hops, last, facts, answered)
     if facts.narrator.delivered.get(Way.REQUEST) == place.at:
         program = Hop(at=place.at, hook=_program(hops, last, facts), packet=place.packet, verdict=facts.verdict)
         return [*hops[: last + 1], program, *hops[last + 1 :]], f"{place.at} got it; there was no answer"
     return _marked(hops, last, facts.verdict), f"it was seen last at {place.at}, {place.hook}"
+
+
+def _no_further(answer: Hop, facts: Facts) -> str | None:
+    """What a place did that sent an error back and gave the packet to no program; None where a program may have it."""
+    if not _is_error(answer):
+        return None
+    if answer.packet.flags != PORT:
+        return f"sent it no further, and says: {answer.packet.flags}"
+    is_counted = f"{facts.view.lab}.{answer.at.partition('/')[2]}" in facts.counted
+    if is_counted and facts.narrator.delivered.get(Way.REQUEST) != answer.at:
+        return "refused it before any program got it, by a rule that has no counter"
+    return None
 
 
 def _at_socket(hops: list[Hop], last: int, facts: Facts, answered: list[Hop]) -> tuple[list[Hop], str]:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from netlab.kernel.route_question import Choice
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.model.ipvs import DEVICE
-from netlab.model.journey import Hop, PacketSeen, RuleHit, Way
+from netlab.model.journey import COUNTED, Hop, PacketSeen, RuleHit, Way
 from netlab.model.rules import IPAddress
 from netlab.probe.headers import Headers
 from netlab.probe.tracing.passings import Passing, Scene
@@ -20,7 +20,6 @@ _COMMENT = re.compile(r'(?:--comment (?:"((?:[^"\\]|\\.)*)"|(\S+)))|(?:\bcomment
 _CHANCE = re.compile(r"--mode random --probability (\d+\.\d+)|numgen random mod (\d+)(?: offset \d+)? (?:<|0|vmap)")
 FIELDS = ("src", "sport", "dst", "dport", "mark")
 """What may be changed on the way."""
-COUNTED = "counted, not traced: other packets may be among them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ from netlab.plan.bridges import POD_BRIDGE
 from netlab.plan.fabric import WIRE_BRIDGE
 from netlab.probe.sockets import close_all
 from netlab.probe.tracing.passings import Scene
-from netlab.probe.tracing.stations import Station
+from netlab.probe.tracing.stamps import wait_for_stamps
+from netlab.probe.tracing.stations import FABRIC, Station
 from netlab.probe.tracing.watch import Sighting, Watch
 
 MOST_AT_ONCE = 8
@@ -109,7 +110,13 @@ def observing(
                 observers.look_at(station, method)
         stack.enter_context(undone_in_any_case(lambda: _clean(observers.tracings)))
         _side_by_side(Tracing.prepare, observers.tracings)
+        wait_for_stamps(_quiet(observers.stations))
         yield observers
+
+
+def _quiet(stations: Sequence[Station]) -> str:
+    """The namespace of the wire between the nodes, whose loopback nobody uses, or whichever there is."""
+    return next((each.namespace for each in stations if each.at == FABRIC), stations[0].namespace)
 
 
 def _scene(

@@ -74,7 +74,8 @@ class Tracer:
                 connections = connections + second.record.connections
                 stays = joined(stays, _stays(second.match, second.record, None))
         verdict = outcome.verdict if outcome and outcome.verdict else PacketVerdict.UNREACHABLE
-        return ended(from_, to, Facts(self._view, verdict, _told(stays, record, destination), connections))
+        narrator, counted = _told(stays, record, destination), frozenset(record.counted)
+        return ended(from_, to, Facts(self._view, verdict, narrator, connections, counted))
 
     def _match(self, destination: Destination) -> FlowMatch:
         udp = destination.protocol is TargetProtocol.UDP and not has_proxies(self._view)
