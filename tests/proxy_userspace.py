@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from itertools import count
+from time import monotonic
 
 from proxy_kernel import TURNS, KernelNode, in_one
 from proxy_memory import ClientMemory, NobodyCanWrite
@@ -19,6 +20,7 @@ from proxy_tables.differences_userspace import in_userspace
 from proxy_tracer import DROPPED, HUNG_UP, REFUSED, UNTOUCHED, Outcome, Signal, masqueraded, reaches, read_packet
 from proxy_wire import Flow
 
+from netlab.agents.kube_proxy.userspace.tcp import DIAL_SECONDS
 from netlab.kernel.namespaces import inside
 from netlab.model.modes import ProxyMode
 from netlab.model.objects import EndpointSlice
@@ -101,15 +103,27 @@ class UserspaceNode(KernelNode):
     # --- clients that are remembered
 
     async def _returning(self, sent: Sent, *, strangers: int) -> Outcome:
-        """What the client meets that came last as the probe says, after so many others took their turns."""
+        """What the client meets that came last as the probe says, after so many others took their turns.
+
+        On a busy machine kube-proxy may find an endpoint too slow, and forgets its client: then all is done again.
+        """
+        for _ in PATIENCE:
+            await self._prepare(sent, strangers=strangers)
+            asked = monotonic()
+            outcome = await self._meets(sent.probe)
+            if outcome.end or monotonic() - asked < DIAL_SECONDS[0]:
+                break
+        return outcome
+
+    async def _prepare(self, sent: Sent, *, strangers: int) -> None:
+        """Have the client come where it came last, and others after it."""
         if not sent.probe.last:
             self._wait(AFFINITY_SECONDS)
-            return await self._meets(sent.probe)
+            return
         await self._come(sent, sent.probe.last)
         for _ in range(strangers):
             source = PASSERS_BY[sent.packet.source.version] + next(self._strangers) % 100
             await self._meets(sent.probe._replace(source=str(source)))
-        return await self._meets(sent.probe)
 
     async def _come(self, sent: Sent, last: Last) -> None:
         """Have the client come to that endpoint, if it can, and wait for as long as that is ago."""
