@@ -55,6 +55,18 @@ def _addresses_answer() -> bool:
     return addresses <= {words[0] for line in routes if (words := line.split())[1] == "80" and words[-1] == DEVICE}
 
 
+def in_one(found: set[Outcome]) -> Outcome:
+    """What became of several flows of one kind, all of which reached endpoints, or none."""
+    ends = {outcome for outcome in found if outcome.end}
+    assert not ends or len(found) == 1, f"one packet, several fates: {found}"
+    if ends:
+        return ends.pop()
+    together = Outcome()
+    for outcome in found:
+        together |= outcome
+    return together
+
+
 @dataclass(eq=False)
 class Client:
     """Somebody at some address and port, and whom it talks to."""
@@ -164,13 +176,9 @@ class KernelNode:
         flows = TURNS * among if self._mode is ProxyMode.IPVS else max(flows_for(among), AT_ONCE)
         at_once = 1 if self._memory.is_kept() else min(flows, AT_ONCE)
         found = {outcome for _ in range(ceil(flows / at_once)) for outcome in self._batch(probe, flows=at_once)}
-        ends = {outcome for outcome in found if outcome.end}
-        assert not ends or len(found) == 1, f"one packet, several fates: {found}"
-        if ends:
-            return ends.pop()
-        together = Outcome()
-        for outcome in found:
-            together |= outcome
+        together = in_one(found)
+        if together.end:
+            return together
         # The node's own packets leave under its address anyway: that masquerading gave them a new port is seen on all
         # but one of 64512.
         own = self._stage.place_of(ip_address(probe.source), self.addresses) == NODE

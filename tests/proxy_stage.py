@@ -118,6 +118,12 @@ class Stage:
             mac = bytes.fromhex(MACS[place][0].replace(":", ""))
             self._wires[place].sendto(packet, ("eth0", ETHERTYPES[version], 0, 0, mac))
 
+    def forget(self) -> None:
+        """Forget what was heard until now."""
+        for ear in self._ears:
+            for _ in _drain(ear):
+                pass
+
     def settled(self) -> list[Sighting]:
         """All that was seen since, once everything that was sent has come to its end.
 

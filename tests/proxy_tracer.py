@@ -38,6 +38,8 @@ class End(StrEnum):
     MASQUERADED = "masqueraded"
     DROPPED = "dropped"
     REFUSED = "refused"
+    HUNG_UP = "hung up on"
+    """Only in mode userspace: the connection is accepted, and ends at once without a byte."""
 
 
 class Signal(StrEnum):
@@ -94,6 +96,7 @@ def masqueraded(*endpoints: str) -> Outcome:
 
 
 REFUSED, DROPPED, UNTOUCHED = Outcome(end=End.REFUSED), Outcome(end=End.DROPPED), Outcome(end=End.ACCEPTED)
+HUNG_UP = Outcome(end=End.HUNG_UP)
 Way = tuple[End | None, Packet]
 
 

@@ -17,7 +17,7 @@ from netlab.model.rules import Family, IPNetwork
 from netlab.proxy.addresses import host_network
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import LOOPBACK, LocalTraffic, NodeFacts, ProxyConfig, local_traffic
-from netlab.proxy.endpoints import Usable, usable_endpoints
+from netlab.proxy.endpoints import Usable, alike, usable_endpoints
 from netlab.proxy.ports import PortKey, ServicePort
 from netlab.proxy.slices import Endpoint
 
@@ -98,28 +98,41 @@ class _Clients(NamedTuple):
     masquerade: MasqueradeClients
     local_falls_back: bool
     """Whether traffic that is bound to its node uses all endpoints where the node has none: so it is in mode ipvs."""
+    are_alike: bool
+    """Whether neither traffic policies nor hints matter: mode userspace is older than both."""
 
 
 def _clients(config: ProxyConfig, node: NodeFacts, *, family: Family) -> _Clients:
     local = local_traffic(config, node, family=family)
     outsiders = MasqueradeClients.OUTSIDERS if local else MasqueradeClients.NONE
     masquerade = MasqueradeClients.ALL if config.masquerade_all else outsiders
-    return _Clients(local, masquerade, local_falls_back=config.mode is ProxyMode.IPVS)
+    return _Clients(
+        local,
+        masquerade,
+        local_falls_back=config.mode is ProxyMode.IPVS,
+        are_alike=config.mode is ProxyMode.USERSPACE,
+    )
 
 
 def _decide(port: ServicePort, endpoints: tuple[Endpoint, ...], *, node: NodeFacts, clients: _Clients) -> Route:
-    usable = usable_endpoints(port, endpoints, node=node, local_falls_back=clients.local_falls_back)
+    usable = _usable(port, endpoints, node=node, clients=clients)
     return Route(
         port=port,
         cluster=usable.cluster,
         local=usable.local,
         reachable=usable.reachable,
-        internal=_fate(usable, bound_to_node=port.internal_local),
-        external=_fate(usable, bound_to_node=port.external_local),
+        internal=_fate(usable, bound_to_node=port.internal_local and not clients.are_alike),
+        external=_fate(usable, bound_to_node=port.external_local and not clients.are_alike),
         masquerade_internal=clients.masquerade,
         local_traffic=clients.local_traffic,
         allowed_sources=_allowed_sources(port, node=node),
     )
+
+
+def _usable(port: ServicePort, endpoints: tuple[Endpoint, ...], *, node: NodeFacts, clients: _Clients) -> Usable:
+    if clients.are_alike:
+        return alike(endpoints)
+    return usable_endpoints(port, endpoints, node=node, local_falls_back=clients.local_falls_back)
 
 
 def _fate(usable: Usable, *, bound_to_node: bool) -> Fate:

@@ -52,6 +52,12 @@ def usable_endpoints(
     return Usable(cluster=cluster, local=_ready_or_last_resort(local), anywhere=anywhere)
 
 
+def alike(endpoints: Endpoints) -> Usable:
+    """Choose where neither traffic policies nor hints matter: in mode userspace, which is older than both."""
+    found = _ready_or_last_resort(endpoints)
+    return Usable(cluster=found, anywhere=bool(found))
+
+
 def _cluster(endpoints: Endpoints, *, node: NodeFacts) -> Endpoints:
     """Hints narrow the ready endpoints only; in the fall-back they are ignored."""
     found = _ready_or_last_resort(endpoints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from itertools import count
 
@@ -22,11 +23,12 @@ from proxy_objects import (
     tracker,
 )
 
+from netlab.model.modes import ProxyMode
 from netlab.model.objects import KubernetesObject
 from netlab.model.rules import Chain, Family, Table, TablePatch
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import NodeFacts, ProxyConfig
-from netlab.proxy.decide import Route, decide_all
+from netlab.proxy.decide import Fate, Route, decide_all
 from netlab.proxy.save_reader import read_save
 from netlab.proxy.save_text import save_text
 from netlab.proxy.userspace import ServedPort, Spelling, complaints, is_served
@@ -218,3 +220,13 @@ def patched(table: Table, patch: TablePatch) -> Table:
     return Table(
         table.family, table.name, chains=tuple(Chain(n, tuple(r)) for n, r in chains.items()), hooks=table.hooks
     )
+
+
+@pytest.mark.parametrize("policies", [("internalTrafficPolicy",), ("internalTrafficPolicy", "externalTrafficPolicy")])
+def test_neither_policies_nor_hints_choose_among_endpoints(policies: tuple[str, ...]) -> None:
+    spec: dict[str, object] = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]}
+    there = endpoint_slice(endpoint("10.244.1.5", zones=["zone-b"]), endpoint("10.244.2.6", zones=["zone-a"]))
+    web = service(spec={**spec, **dict.fromkeys(policies, "Local")})
+    _, (route,) = routes(web, there, config=replace(CONFIG, mode=ProxyMode.USERSPACE))
+    assert [each.name for each in route.reachable] == [LOCAL, REMOTE]
+    assert (route.internal, route.external) == (Fate.CLUSTER, Fate.CLUSTER)

@@ -47,13 +47,12 @@ class HealthCheckServers:
 
         A port that somebody else has is said and tried again later.
         """
-        self._checks = {(check.family, check.port): check for check in checks}
-        wanted = {
-            _Place(check.family, hosts[check.family], check.port): check.service for check in self._checks.values()
-        }
+        found = {(check.family, check.port): check for check in checks}
+        wanted = {_Place(check.family, hosts[check.family], check.port): check.service for check in found.values()}
         for place in self._listeners.keys() - wanted.keys():
-            await self._listeners.pop(place).close()
+            await self._listeners.pop(place).close()  # who has asked by then gets the answer of before
             log.info("%s health checks on port %d ended", place.family, place.port)
+        self._checks = found
         for place in sorted(wanted.keys() - self._listeners.keys()):
             describe = f"{place.family} health checks of {wanted[place]}"
             listener = Listener([web.get("/{path:.*}", self._answer)], describe=describe)

@@ -39,8 +39,9 @@ class Listener:
         loop = asyncio.get_running_loop()
         while self._sockets:
             loop.remove_reader(self._sockets.pop())
-        # A connection just accepted becomes the server's one turn later. Where the server is gone by then, asyncio of
+        # A connection just accepted becomes the server's two turns later. Where the server is gone by then, asyncio of
         # Python 3.11 leaves it open, and its client waits for an answer that never comes.
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
         await self._runner.cleanup()
 

@@ -45,8 +45,7 @@ class Portals:
     def serve(self, route: Route) -> int:
         """Have the Service port answered, by these endpoints from now on: the port that is listened on. KernelError.
 
-        Established connections stay where they are. All usable endpoints count alike: traffic policies are of a later
-        age than this mode.
+        Established connections stay where they are.
         """
         known = self._open.get(route.key) or self._listen(route.key)
         known.balancer.follow(route.reachable, affinity_seconds=route.port.affinity_seconds)
