@@ -94,12 +94,17 @@ def _output(command: str) -> str:
     return f"exit {done.returncode}\n{text}"
 
 
+DEFAULT_LOGGER = "nf_log_"
+"""How the loggers are called that every namespace has once their module (nf_log_syslog) was loaded by its first use."""
+
+
 def _sysctls() -> Iterator[str]:
     for directory, _, names in sorted(os.walk("/proc/sys/net")):
         for name in sorted(names):
             path = f"{directory}/{name}"
             if not VOLATILE_SYSCTL.search(path):
-                yield f"{path} = {_read(path).decode(errors='replace').strip()}"
+                value = _read(path).decode(errors="replace").strip()
+                yield f"{path} = {'NONE' if value.startswith(DEFAULT_LOGGER) else value}"
 
 
 def _processes() -> Iterator[tuple[int, str]]:
