@@ -52,7 +52,7 @@ def follow_proxy(
     namespace: str,
     destination: Destination,
     *,
-    endpoints: Collection[IPAddress],
+    endpoints: Collection[tuple[IPAddress, int]],
     timeout: float,
 ) -> Second | None:
     """Connect, and wait until the proxy's own connection is answered, `timeout` seconds; None where it has none."""
@@ -78,7 +78,9 @@ def joined(first: Sequence[Visit], second: Sequence[Visit]) -> list[Visit]:
     ]
 
 
-def _until_answered(observers: Observers, endpoints: Collection[IPAddress], timeout: float) -> list[Sighting]:
+def _until_answered(
+    observers: Observers, endpoints: Collection[tuple[IPAddress, int]], timeout: float
+) -> list[Sighting]:
     deadline = time.monotonic() + timeout
     seen: list[Sighting] = []
     with selectors.DefaultSelector() as selector:
@@ -90,7 +92,7 @@ def _until_answered(observers: Observers, endpoints: Collection[IPAddress], time
     return seen
 
 
-def _is_answered(seen: Sequence[Sighting], endpoints: Collection[IPAddress]) -> bool:
+def _is_answered(seen: Sequence[Sighting], endpoints: Collection[tuple[IPAddress, int]]) -> bool:
     """Whether the answer has come back to the place that opened the connection."""
     opening = _opening(seen, endpoints)
     if opening is None:
@@ -99,7 +101,9 @@ def _is_answered(seen: Sequence[Sighting], endpoints: Collection[IPAddress]) -> 
     return any(each.where == start and each.headers.ends == opening.reversed_ends for each in seen)
 
 
-def _opening(seen: Sequence[Sighting], endpoints: Collection[IPAddress]) -> Headers | None:
-    """The first packet of the connection to an endpoint."""
-    found = (each.headers for each in seen if each.headers.flags == OPENS and each.headers.destination in endpoints)
-    return next(found, None)
+def _opening(seen: Sequence[Sighting], endpoints: Collection[tuple[IPAddress, int]]) -> Headers | None:
+    """The first packet of the connection to an endpoint; a kubelet that probes another port of the Pod is not it."""
+    for headers in (each.headers for each in seen):
+        if headers.flags == OPENS and (headers.destination, headers.destination_port) in endpoints:
+            return headers
+    return None

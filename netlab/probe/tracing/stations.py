@@ -48,9 +48,14 @@ def has_proxies(view: ClusterView) -> bool:
     return ProxyMode.USERSPACE in (spec.proxy.mode, *(node.proxy_mode for node in spec.nodes))
 
 
-def endpoints(view: ClusterView, address: IPAddress, port: int) -> frozenset[IPAddress]:
-    """The addresses behind the Services that packets to the address and port may mean."""
-    return frozenset(each for piece in _slices(view, address, port) for each in _addresses(piece))
+def endpoints(view: ClusterView, address: IPAddress, port: int) -> frozenset[tuple[IPAddress, int]]:
+    """The addresses and ports behind the Services that packets to the address and port may mean."""
+    return frozenset(
+        (each, there.port or 0)
+        for piece in _slices(view, address, port)
+        for each in _addresses(piece)
+        for there in piece.ports
+    )
 
 
 def ports(view: ClusterView) -> dict[str, dict[str, str]]:
