@@ -330,6 +330,16 @@ def test_a_service_that_goes_takes_its_listener_its_connections_and_its_rules_al
     assert not [line for table in ("nat", "filter") for line in rules(table) if "default/web" in line]
 
 
+def test_the_last_service_that_goes_ends_its_connections_although_no_rule_translates_any_more(lab: ProxyLab) -> None:
+    with lab.listen(PODS[0], 8080) as server:
+        serve(lab, PODS[0])
+        with connect(lab, POD, VIP, 80) as client, server.accept()[0]:
+            lab.client.delete(Service, "web")
+            until(lambda: not [line for line in rules() if "default/web" in line])
+
+            assert client.recv(1) == b""
+
+
 def test_a_proxy_that_was_killed_leaves_rules_to_ports_where_nobody_answers_until_it_is_back(lab: ProxyLab) -> None:
     with answering(lab, PODS[0]):
         serve(lab, PODS[0])

@@ -117,7 +117,8 @@ def test_cluster_ips_are_looked_for_before_node_ports_in_both_hooks() -> None:
             f"{NODE_PORT_HOOK} -j KUBE-NODEPORT-{side}",
         ]
     assert lines_of("INPUT", lines) == [
-        '-m comment --comment "Ensure that non-local NodePort traffic can flow" -j KUBE-NODEPORT-NON-LOCAL'
+        '-m comment --comment "Ensure that non-local NodePort traffic can flow" '
+        "-m conntrack --ctstate NEW -j KUBE-NODEPORT-NON-LOCAL"
     ]
 
 

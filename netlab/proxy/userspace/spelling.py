@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from netlab.model.rules import Chain, ChainEdit, Family, Hook, IPAddress, Jump, Rule, Table, TablePatch
+from netlab.model.rules import (
+    Chain,
+    ChainEdit,
+    Conntrack,
+    ConntrackState,
+    Family,
+    Hook,
+    IPAddress,
+    Jump,
+    Rule,
+    Table,
+    TablePatch,
+)
 from netlab.proxy.config import NodeFacts, ProxyConfig, nodeport_listeners
 from netlab.proxy.ports import PortKey
 from netlab.proxy.userspace import names
@@ -32,7 +44,10 @@ NAT_HOOKS = (
     Hook("PREROUTING", Rule(comment=_FIRST, target=Jump(names.PORTALS_CONTAINER))),
 )
 """The first is inserted first and so ends lowest: ClusterIPs come before node ports."""
-FILTER_HOOKS = (Hook("INPUT", Rule(comment=_LET_IN, target=Jump(names.NODEPORT_NON_LOCAL))),)
+_NEW = Conntrack(frozenset({ConntrackState.NEW}))
+FILTER_HOOKS = (Hook("INPUT", Rule(comment=_LET_IN, conntrack=_NEW, target=Jump(names.NODEPORT_NON_LOCAL))),)
+"""The kernel tracks connections only where some rule asks for it, and translates back only what it tracks. This one
+asks also when the last Service has gone with its rules: its clients are still to be told that their connections end."""
 
 
 class Spelling:
