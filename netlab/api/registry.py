@@ -11,7 +11,6 @@ SERVED: tuple[type[KubernetesObject], ...] = (*KINDS, Topology)
 """Every kind that has a URL."""
 
 _BY_PLURAL = {(kind.API_VERSION, kind.PLURAL): kind for kind in SERVED}
-_BY_NAME = {(kind.API_VERSION, kind.__name__): kind for kind in SERVED}
 BY_PLURAL: dict[str, type[KubernetesObject]] = {kind.PLURAL: kind for kind in SERVED}
 """The kinds by plural name alone: no two groups of a lab share one."""
 
@@ -19,11 +18,6 @@ BY_PLURAL: dict[str, type[KubernetesObject]] = {kind.PLURAL: kind for kind in SE
 def kind_at(api_version: str, plural: str) -> type[KubernetesObject] | None:
     """The kind served under `apps/v1` and `deployments`."""
     return _BY_PLURAL.get((api_version, plural))
-
-
-def kind_named(api_version: str, name: str) -> type[KubernetesObject] | None:
-    """The kind that an object with this apiVersion and kind is."""
-    return _BY_NAME.get((api_version, name))
 
 
 def group(kind: type[KubernetesObject]) -> str:

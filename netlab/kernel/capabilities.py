@@ -5,9 +5,7 @@ Everything here changes the network namespace that it runs in, which must be one
 
 from __future__ import annotations
 
-import os
 import resource
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -19,11 +17,11 @@ from netlab.kernel.iptables import require_tables
 from netlab.kernel.ipvs_capabilities import try_ipvs
 from netlab.kernel.modules import bridge_netfilter_is_loadable
 from netlab.kernel.nft_chains import require_nftables
+from netlab.kernel.programs import find_program
 from netlab.model.machine import Check
 from netlab.model.rules import Backend, Family
 
 ETH_P_ALL = 0x0003
-SYSTEM_PATH = "/usr/sbin:/sbin"
 FILES_FOR_A_HUNDRED_PODS = 4096
 LINKS = {
     "veth pairs": ("v0 type veth peer name v1", "CONFIG_VETH"),
@@ -49,7 +47,7 @@ def try_everything() -> Iterator[Check]:
 
 
 def _links() -> Iterator[Check]:
-    ip = _program("ip")
+    ip = find_program("ip")
     if ip is None:
         yield Check(name="ip(8)", ok=False, detail="not found", remedy="install the package iproute2")
         return
@@ -118,7 +116,7 @@ def _nftables() -> Check:
         require_nftables()
     except MissingCapability as error:
         return Check(name=name, ok=False, required=False, detail=error.capability, remedy=error.remedy)
-    if _program("nft") is None:
+    if find_program("nft") is None:
         return Check(name=name, ok=True, required=False, detail="nft(8), which shows rules, is in the package nftables")
     return Check(name=name, ok=True, required=False)
 
@@ -128,7 +126,3 @@ def _open_files() -> Check:
     enough = hard in (resource.RLIM_INFINITY,) or hard >= FILES_FOR_A_HUNDRED_PODS
     remedy = "" if enough else "labs of more than a few dozen Pods: ulimit -Hn 65536"
     return Check(name="open files", ok=enough, required=False, detail=f"at most {hard}", remedy=remedy)
-
-
-def _program(name: str) -> str | None:
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")

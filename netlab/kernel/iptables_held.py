@@ -1,7 +1,7 @@
 """A legacy table as the kernel gives and takes it: the bytes of all rules in one piece, chain after chain.
 
-Whole tables are read and written here: nothing is copied rule by rule or looked for by name, as libiptc must for who
-changes one rule at a time. Changes of a few rules go by libiptc (`iptables_handle`).
+Whole tables are read here and written by `iptables_replace`: nothing is copied rule by rule or looked for by name, as
+libiptc must for who changes one rule at a time. Changes of a few rules go by libiptc (`iptables_handle`).
 
     a chain   a head that says its name (the built-in ones have none), its rules, a foot: RETURN, or the policy
     a jump    how many bytes it is from the table's beginning to the first rule of its chain
@@ -12,22 +12,17 @@ Source: <linux/netfilter_ipv4/ip_tables.h>, its IPv6 twin, <linux/netfilter/x_ta
 from __future__ import annotations
 
 import ctypes
-import errno
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from socket import IPPROTO_RAW, SOCK_RAW, socket
 from typing import NamedTuple
 
-from netlab.errors import KernelError
-from netlab.kernel.iptables_answers import HERE
 from netlab.kernel.iptables_handle import EntryLayout, cannot_open, entry_layout
 from netlab.kernel.table_marks import FAMILIES, GET_INFO, getsockopt
 from netlab.model.rules import Chain, Family
 
-REPLACE, ADD_COUNTERS = 64, 65
-"""IPT_SO_SET_REPLACE and IPT_SO_SET_ADD_COUNTERS, the same numbers in IPv6."""
 GET_ENTRIES = 65
 BUILT_IN = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 """The built-in chains, by the number of their hook."""
@@ -35,11 +30,6 @@ INFO = struct.Struct("=32sI5I5III")
 """struct ipt_getinfo: name, hooks as bits, where their chains begin, where those end, entries, bytes."""
 GIVEN = struct.Struct("=32sI4x")
 """The head of struct ipt_get_entries, before the entries."""
-HEAD = struct.Struct("@32sIII5I5IIP")
-"""The head of struct ipt_replace: name, hooks as bits, entries, bytes, begins, ends, counters and their place."""
-ADDED = struct.Struct("=32sI4x")
-"""The head of struct xt_counters_info, before the counters."""
-COUNTERS = struct.Struct("=QQ")
 STANDARD = struct.Struct("=H29sBi4x")
 """struct xt_standard_target: size, name (none), revision, and a verdict below zero or where it jumps to."""
 ERROR = struct.Struct("=H29sB32s")
@@ -47,14 +37,10 @@ ERROR = struct.Struct("=H29sB32s")
 ERROR_TEXT = 32
 OFFSETS = struct.Struct("=HH")
 """Of an entry, where its target begins and where it ends."""
-OPENING, END = b"ERROR\0", b"ERROR"
-"""The target that opens a chain, and what it says at the end of the table."""
+OPENING = b"ERROR\0"
+"""The target that opens a chain."""
 NEW = -1
 """The position of an entry that was not there before."""
-NAMED = STANDARD.size - 2
-"""Bytes of a standard target after its size: those that are different for libiptc, which takes a name."""
-LEADING_ON = struct.Struct("=30xi4x")
-"""The same bytes for the kernel."""
 VERDICTS = {"DROP": -1, "ACCEPT": -2, "QUEUE": -4, "RETURN": -5}
 """-NF_DROP - 1 and so on; RETURN is XT_RETURN."""
 VERDICT_NAMES = {number: name for name, number in VERDICTS.items()}
@@ -74,12 +60,18 @@ class HeldChain(NamedTuple):
 
     def with_rule(self, rule: bytes, leads_to: str | None) -> HeldChain:
         """With a new rule at the top."""
-        return HeldChain([rule, *self.rules], [leads_to, *self.leads_to], [NEW, *_positions(self)])
+        return HeldChain([rule, *self.rules], [leads_to, *self.leads_to], [NEW, *positions_of(self)])
 
     def without_rule(self, number: int) -> HeldChain:
         """Without the rule of that number, counted from 0."""
-        columns = (self.rules, self.leads_to, [*_positions(self)])
+        columns = (self.rules, self.leads_to, [*positions_of(self)])
         return HeldChain(*([*column[:number], *column[number + 1 :]] for column in columns))
+
+
+def positions_of(chain: HeldChain | Chain) -> Iterable[int]:
+    """Where each of the rules is in the kernel's table, or NEW."""
+    positions = chain.positions if isinstance(chain, HeldChain) else ()
+    return positions or repeat(NEW, len(chain.rules))
 
 
 class Policy(NamedTuple):
@@ -107,7 +99,7 @@ class HeldTable:
 def read_table(family: Family, name: str) -> HeldTable:
     """Read a table. MissingCapability: there is none of that name, or no right to; KernelError: anything else."""
     layout = entry_layout(family)  # python-iptables' import also loads ip_tables, where that is a module
-    with _opened(family, name) as asked:
+    with opened(family, name) as asked:
         info = bytearray(INFO.pack(name.encode(), *[0] * 13))
         _get(asked, GET_INFO, info, family=family, name=name)
         _, hooks, *numbers = INFO.unpack(info)
@@ -186,126 +178,11 @@ def _text(field: bytes) -> str:
     return field.rstrip(b"\0").decode(errors="replace")
 
 
-# --- writing
-
-
-def replace_table(
-    held: HeldTable, chains: Mapping[str, HeldChain | Chain], *, stamp: Callable[[Chain], HeldChain]
-) -> None:
-    """Put these chains in place of all that was read, in one step; rules that stay keep their counters.
-
-    Chains that are values still are made into bytes by `stamp`, one after the other, as they are written.
-    KernelError: EAGAIN where somebody else changed the table since it was read; ENOENT where a rule leads to a chain
-    that there is not; EINVAL, ELOOP or ENOENT where the kernel does not take a rule. Then nothing was changed.
-    """
-    writer = _Writer(held)
-    for name in (*held.policies, *_others(held, chains)):
-        chain = chains[name]
-        writer.add(name, stamp(chain) if isinstance(chain, Chain) else chain)
-    counters = ctypes.create_string_buffer(COUNTERS.size * held.entries)
-    data = writer.data(counters)
-    with _opened(held.family, held.name) as told:
-        _set(told, REPLACE, data, held=held)
-        kept = _kept_counters(held, chains, counters.raw)
-        if kept:
-            _set(told, ADD_COUNTERS, ADDED.pack(held.name.encode(), len(kept) // COUNTERS.size) + kept, held=held)
-
-
-class _Writer:
-    """Lays out a table, chain after chain, the built-in ones first."""
-
-    def __init__(self, held: HeldTable) -> None:
-        self._held = held
-        self._data = bytearray(HEAD.size)
-        self._entries = 0
-        self._starts: dict[str, int] = {}
-        self._feet: dict[str, int] = {}
-        self._ends: list[int] = []
-        self._leads_to: list[str] = []
-        opening = ERROR.pack(ERROR.size, b"ERROR", 0, b"")[:-ERROR_TEXT]
-        returning = STANDARD.pack(STANDARD.size, b"", 0, VERDICTS["RETURN"])
-        self._head = _entry(held.family, target_size=ERROR.size) + opening
-        self._foot = _entry(held.family, target_size=STANDARD.size) + returning
-
-    def add(self, name: str, chain: HeldChain) -> None:
-        data, policy = self._data, self._held.policies.get(name)
-        if policy is None:
-            data += self._head + name.encode().ljust(ERROR_TEXT, b"\0")
-        self._starts[name] = len(data) - HEAD.size
-        for rule, leads_to in zip(chain.rules, chain.leads_to, strict=True):
-            data += rule
-            if leads_to is not None:
-                self._ends.append(len(data))
-                self._leads_to.append(leads_to)
-        self._feet[name] = len(data) - HEAD.size
-        data += self._foot if policy is None else policy.rule
-        self._entries += len(chain.rules) + (2 if policy is None else 1)
-
-    def data(self, counters: ctypes.Array[ctypes.c_char]) -> bytearray:
-        """What REPLACE takes: the kernel will write what the old entries have counted into `counters`."""
-        self._data += self._head + END.ljust(ERROR_TEXT, b"\0")
-        places = [name if name in self._held.policies else "" for name in BUILT_IN]
-        HEAD.pack_into(
-            self._data,
-            0,
-            self._held.name.encode(),
-            sum(1 << hook for hook, name in enumerate(places) if name),
-            self._entries + 1,
-            len(self._data) - HEAD.size,
-            *(self._starts.get(name, 0) for name in places),
-            *(self._feet.get(name, 0) for name in places),
-            self._held.entries,
-            ctypes.addressof(counters),
-        )
-        self._lead()
-        return self._data
-
-    def _lead(self) -> None:
-        """Every standard target gets the number of bytes to where it leads in place of the name."""
-        numbers, put, data = VERDICTS | self._starts, LEADING_ON.pack_into, self._data
-        for end, leads_to in zip(self._ends, self._leads_to, strict=True):
-            number = numbers.get(leads_to, end - HEAD.size if leads_to == "" else None)
-            if number is None:
-                raise KernelError(f"jump to chain {leads_to} of table {self._held.name}", HERE, errno.ENOENT)
-            put(data, end - NAMED, number)
-
-
-def _entry(family: Family, *, target_size: int) -> bytes:
-    """An entry that matches everything, before its target."""
-    layout = entry_layout(family)
-    entry = bytearray(layout.size)
-    OFFSETS.pack_into(entry, layout.target_offset, layout.size, layout.size + target_size)
-    return bytes(entry)
-
-
-def _positions(chain: HeldChain | Chain) -> Iterable[int]:
-    positions = chain.positions if isinstance(chain, HeldChain) else ()
-    return positions or repeat(NEW, len(chain.rules))
-
-
-def _others(held: HeldTable, chains: Iterable[str]) -> list[str]:
-    """The chains that are not built in, in the order of the table."""
-    return sorted(set(chains).difference(held.policies))
-
-
-def _kept_counters(held: HeldTable, chains: Mapping[str, HeldChain | Chain], counted: bytes) -> bytes:
-    """What was counted, for each entry in its new place; nothing where nothing was."""
-    if not any(counted):
-        return b""
-    positions: list[int] = []
-    for name, policy in held.policies.items():
-        positions += [*_positions(chains[name]), policy.position]
-    for name in _others(held, chains):
-        positions += [NEW, *_positions(chains[name]), NEW]
-    size, none = COUNTERS.size, bytes(COUNTERS.size)
-    kept = (none if at == NEW else counted[at * size : (at + 1) * size] for at in (*positions, NEW))
-    return b"".join(kept)
-
-
 # --- the kernel
 
 
-def _opened(family: Family, name: str) -> socket:
+def opened(family: Family, name: str) -> socket:
+    """A socket to speak to the kernel about a table. MissingCapability: no rights; KernelError."""
     try:
         return socket(FAMILIES[family][0], SOCK_RAW, IPPROTO_RAW)
     except OSError as error:
@@ -317,10 +194,3 @@ def _get(asked: socket, option: int, buffer: bytearray, *, family: Family, name:
     place = (ctypes.c_char * len(buffer)).from_buffer(buffer)
     if getsockopt()(asked.fileno(), FAMILIES[family][1], option, place, ctypes.byref(size)):
         raise cannot_open(family, name, ctypes.get_errno())
-
-
-def _set(told: socket, option: int, data: bytes | bytearray, *, held: HeldTable) -> None:
-    try:
-        told.setsockopt(FAMILIES[held.family][1], option, data)
-    except OSError as error:
-        raise KernelError(f"commit of table {held.name} ({held.family})", HERE, error.errno or 0) from error

@@ -15,8 +15,9 @@ from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE, Applied, OutOfStep, RuleRefused
 from netlab.kernel.iptables_blame import first_refused
 from netlab.kernel.iptables_handle import OpenTable
-from netlab.kernel.iptables_held import HeldChain, read_table, replace_table
+from netlab.kernel.iptables_held import HeldChain, read_table
 from netlab.kernel.iptables_lock import xtables_lock
+from netlab.kernel.iptables_replace import replace_table
 from netlab.kernel.iptables_shapes import is_same, standard_target
 from netlab.kernel.iptables_stamped import (
     Line,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import errno
 import re
-import subprocess
 from collections.abc import Sequence
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import HERE, RuleRefused
 from netlab.kernel.iptables_nft_pieces import Does, Order, pieces
-from netlab.kernel.programs import program
+from netlab.kernel.programs import output_of, run
 from netlab.model.rules import Chain, Family, Jump, Rule
 from netlab.proxy.save_text import rule_text
 
 PROGRAMS = {Family.IPV4: "iptables-nft", Family.IPV6: "ip6tables-nft"}
-PATIENCE_SECONDS = 120.0
-"""Ten times what the largest table takes: whoever waits longer waits for nothing."""
 TOO_LONG = "Message too long"
 FIRST_LINE = 2
 """The number of the first order's line: the table's name is before it."""
@@ -91,7 +88,7 @@ class Script:
 
     def _transact(self, orders: Sequence[Order], *flags: str) -> None:
         lines = (f"*{self.table}", *(order.text for order in orders), "COMMIT", "")
-        done = _run([program(PROGRAMS[self.family] + "-restore"), *flags], text="\n".join(lines))
+        done = run([f"{PROGRAMS[self.family]}-restore", *flags], text="\n".join(lines))
         if done.returncode:
             raise self._refusal(done.stderr.strip(), orders)
 
@@ -115,25 +112,9 @@ class Script:
 
 def listed(family: Family, table: str, chain: str) -> list[str]:
     """A chain as `iptables -vS CHAIN` prints it, with counters: its policy or its name, then its rules."""
-    command = [program(PROGRAMS[family]), "-t", table, "-S", chain, "-v"]
-    done = _run(command, text="")
-    if done.returncode:
-        raise KernelError(" ".join(command), HERE, 0, done.stderr.strip())
-    return done.stdout.splitlines()
+    return output_of([PROGRAMS[family], "-t", table, "-S", chain, "-v"]).splitlines()
 
 
 def saved(family: Family, table: str) -> list[str]:
     """A whole table as iptables-nft-save prints it."""
-    done = _run([program(f"{PROGRAMS[family]}-save"), "-t", table], text="")
-    if done.returncode:
-        raise KernelError(f"iptables-nft-save -t {table}", HERE, 0, done.stderr.strip())
-    return done.stdout.splitlines()
-
-
-def _run(command: Sequence[str], *, text: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise KernelError(" ".join(command), HERE, errno.ETIMEDOUT) from error
+    return output_of([f"{PROGRAMS[family]}-save", "-t", table]).splitlines()

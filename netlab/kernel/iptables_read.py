@@ -5,15 +5,11 @@ Read as iptables-save prints it, which has a word for every extension there is.
 
 from __future__ import annotations
 
-import errno
 import re
-import subprocess
 from dataclasses import dataclass
 
-from netlab.errors import KernelError
 from netlab.kernel.iptables import in_use
-from netlab.kernel.iptables_answers import HERE
-from netlab.kernel.programs import program
+from netlab.kernel.programs import output_of
 from netlab.model.rules import Backend, Family, Rule
 from netlab.proxy.rule_reader import read_rule
 from netlab.proxy.save_reader import words_of
@@ -22,8 +18,6 @@ PROGRAMS = {
     Backend.LEGACY: {Family.IPV4: "iptables-legacy-save", Family.IPV6: "ip6tables-legacy-save"},
     Backend.NFT: {Family.IPV4: "iptables-nft-save", Family.IPV6: "ip6tables-nft-save"},
 }
-PATIENCE_SECONDS = 120.0
-"""Ten times what the largest table takes."""
 _COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+) ?(.*)")
 _CHAIN = re.compile(r":(\S+) (\S+) \[(\d+):(\d+)\]")
 
@@ -67,7 +61,8 @@ def read(family: Family, name: str, *, backend: Backend | None = None) -> SeenTa
     """
     policies: dict[str, str | None] = {}
     lines: dict[str, list[tuple[int, int, str]]] = {}
-    for line in _save(family, name, backend or in_use(family, name)).splitlines():
+    saved = output_of([PROGRAMS[backend or in_use(family, name)][family], "-c", "-t", name])
+    for line in saved.splitlines():
         if chain := _CHAIN.fullmatch(line):
             policies[chain[1]] = None if chain[2] == "-" else chain[2]
             lines[chain[1]] = []
@@ -85,15 +80,3 @@ def _rules(lines: list[tuple[int, int, str]], chains: set[str]) -> tuple[Counted
     return tuple(
         CountedRule(read_rule(words_of(text), chains=chains), packets, octets) for packets, octets, text in lines
     )
-
-
-def _save(family: Family, name: str, backend: Backend) -> str:
-    called = PROGRAMS[backend][family]
-    command = [program(called), "-c", "-t", name]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise KernelError(f"{called} -c -t {name}", HERE, errno.ETIMEDOUT) from error
-    if done.returncode:
-        raise KernelError(f"{called} -c -t {name}", HERE, 0, done.stderr.strip())
-    return done.stdout

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from netlab.errors import MissingCapability
 from netlab.kernel import sysctls
+from netlab.kernel.programs import find_program
 from netlab.model.state import Sysctl
 
-SYSTEM_PATH = "/usr/sbin:/sbin"
 HOST_BRIDGES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 
 
@@ -46,9 +46,5 @@ def is_known(module: str) -> bool:
 
 
 def _modprobe(*arguments: str) -> bool:
-    environment = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"}
-    try:
-        done = subprocess.run(["modprobe", *arguments], check=False, capture_output=True, env=environment)
-    except FileNotFoundError:
-        return False
-    return done.returncode == 0
+    found = find_program("modprobe")
+    return found is not None and subprocess.run([found, *arguments], check=False, capture_output=True).returncode == 0

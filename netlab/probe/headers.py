@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from netlab.model.journey import PacketSeen
 from netlab.model.rules import IPAddress
-from netlab.probe.packets import OPENING, TOKEN_DIGITS
+from netlab.probe.packets import token_of
 
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMP6: "icmp"}
@@ -115,7 +115,7 @@ def _transport(source: IPAddress, destination: IPAddress, protocol: int, data: b
         return Headers(source, destination, protocol)
     ports = int.from_bytes(data[0:2]), int.from_bytes(data[2:4])
     if protocol == UDP:
-        return Headers(source, destination, protocol, *ports, token=_token(data[8:]))
+        return Headers(source, destination, protocol, *ports, token=token_of(data[8:]))
     flags = "".join(letter for bit, letter in TCP_FLAGS if len(data) > 13 and data[13] & bit)
     numbers = int.from_bytes(data[4:8]), int.from_bytes(data[8:12])
     return Headers(source, destination, protocol, *ports, flags or None, *numbers)
@@ -128,18 +128,8 @@ def _icmp(source: IPAddress, destination: IPAddress, protocol: int, data: bytes)
     if kind[0] in ECHO[protocol]:
         flags = "echo request" if kind[0] == ECHO[protocol][0] else "echo reply"
         identity = int.from_bytes(data[4:6])
-        return Headers(source, destination, protocol, identity, 0, flags, token=_token(data[8:]))
+        return Headers(source, destination, protocol, identity, 0, flags, token=token_of(data[8:]))
     if kind[0] in ERROR_TYPES[protocol]:
         flags = ERRORS[protocol].get(kind, f"type {kind[0]} code {kind[1]}")
         return Headers(source, destination, protocol, flags=flags, quoted=read_headers(data[8:]))
     return Headers(source, destination, protocol, flags=f"type {kind[0]}")
-
-
-def _token(payload: bytes) -> int | None:
-    digits = payload[len(OPENING) : len(OPENING) + TOKEN_DIGITS]
-    if not payload.startswith(OPENING) or len(digits) != TOKEN_DIGITS:
-        return None
-    try:
-        return int(digits, 16)
-    except ValueError:
-        return None

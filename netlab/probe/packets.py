@@ -229,7 +229,7 @@ class Dialect:
     def _echo(self, message: Packet | None) -> Answer | None:
         if message is None or message.type != (0 if self.family is Family.IPV4 else 129):
             return None
-        token = _token_of(message.data if self.family is Family.IPV6 else bytes(message.payload))
+        token = token_of(message.data if self.family is Family.IPV6 else bytes(message.payload))
         return None if token is None else Answer(message.id, token, PacketVerdict.REACHED)
 
     def _quoted(self, quoted: Packet, verdict: PacketVerdict) -> Answer | None:
@@ -249,13 +249,14 @@ class Dialect:
             return int(inner.seq) if isinstance(inner, TCP) else None
         if isinstance(inner, UDP):
             answered = inner.sport == self.to.port and ip_address(packet.src) == self.to.address
-            return None if answered else _token_of(bytes(inner.payload))
+            return None if answered else token_of(bytes(inner.payload))
         if isinstance(inner, ICMP):
-            return _token_of(bytes(inner.payload)) if inner.type == 8 else None
-        return _token_of(bytes(inner.data)) if isinstance(inner, ICMPv6EchoRequest) else None
+            return token_of(bytes(inner.payload)) if inner.type == 8 else None
+        return token_of(bytes(inner.data)) if isinstance(inner, ICMPv6EchoRequest) else None
 
 
-def _token_of(payload: bytes) -> int | None:
+def token_of(payload: bytes) -> int | None:
+    """The token of the probe that has this payload; None where it is no probe's."""
     digits = payload[len(OPENING) : len(OPENING) + TOKEN_DIGITS]
     if not payload.startswith(OPENING) or len(digits) != TOKEN_DIGITS:
         return None

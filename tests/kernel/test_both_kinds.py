@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from own_namespace import own_namespace
 
 from netlab.kernel.both_kinds import rules_in_both_kinds
-from netlab.kernel.namespaces import Namespaces
 
 pytestmark = pytest.mark.root
 NAMESPACE = "nlboth.host"
@@ -16,13 +16,8 @@ NAMESPACE = "nlboth.host"
 
 @pytest.fixture(autouse=True)
 def namespace() -> Iterator[None]:
-    with Namespaces() as namespaces:
-        namespaces.create(NAMESPACE)
-        namespaces.enter(NAMESPACE)
-        try:
-            yield
-        finally:
-            namespaces.delete(NAMESPACE)
+    with own_namespace(NAMESPACE):
+        yield
 
 
 def drop(program: str) -> None:

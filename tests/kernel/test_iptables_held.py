@@ -8,10 +8,11 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from own_namespace import own_namespace
 
 from netlab.errors import KernelError, MissingCapability
-from netlab.kernel.iptables_held import HeldChain, read_table, replace_table
-from netlab.kernel.namespaces import Namespaces
+from netlab.kernel.iptables_held import HeldChain, read_table
+from netlab.kernel.iptables_replace import replace_table
 from netlab.model.rules import Chain, Family
 
 pytestmark = pytest.mark.root
@@ -41,15 +42,10 @@ PROGRAMS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
 @pytest.fixture(params=list(Family))
 def family(request: pytest.FixtureRequest) -> Iterator[Family]:
     """The thread is in a namespace that has THEIRS."""
-    with Namespaces() as namespaces:
-        namespaces.create(PLACE)
-        try:
-            namespaces.enter(PLACE)
-            command = [f"{PROGRAMS[request.param]}-restore", "--counters"]
-            subprocess.run(command, input=THEIRS, check=True, text=True)
-            yield request.param
-        finally:
-            namespaces.delete(PLACE)
+    with own_namespace(PLACE):
+        command = [f"{PROGRAMS[request.param]}-restore", "--counters"]
+        subprocess.run(command, input=THEIRS, check=True, text=True)
+        yield request.param
 
 
 def never(chain: Chain) -> HeldChain:

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from netlab_command import NOBODY, can_become_another_user
+from own_namespace import own_namespace
 from proxy_objects import CASES, documents
 from proxy_reference import cases, comparable, flags_of, measured
 
 from netlab.agents.kube_proxy.core import Proxier
 from netlab.agents.kube_proxy.once import once as put_in_place
 from netlab.errors import InvalidInput
-from netlab.kernel.namespaces import Namespaces
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Family
 from netlab.proxy.config import ProxyConfig
@@ -42,13 +42,8 @@ OTHERS = (
 @pytest.fixture(autouse=True)
 def namespace() -> Iterator[None]:
     """The test itself is in a namespace of its own."""
-    with Namespaces() as namespaces:
-        namespaces.create(NAMESPACE)
-        namespaces.enter(NAMESPACE)
-        try:
-            yield
-        finally:
-            namespaces.delete(NAMESPACE)
+    with own_namespace(NAMESPACE):
+        yield
 
 
 def run(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:

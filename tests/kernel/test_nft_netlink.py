@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from nft_dump import held, listing
 from nft_writing import by_netlink, by_nft, flush
+from own_namespace import own_namespace
 from proxy_objects import CASES, MACHINE_ADDRESSES, documents, endpoint, endpoint_slice, node, service, tracker
 from proxy_reference import cases, flags_of
 
-from netlab.kernel.namespaces import Namespaces
 from netlab.kernel.nft_batch import make
 from netlab.kernel.nft_sets import remembered_clients
 from netlab.kernel.nft_socket import NftSocket
@@ -59,13 +59,8 @@ ADDRESSES = tuple(map(ip_address, MACHINE_ADDRESSES))
 @pytest.fixture(autouse=True)
 def namespace() -> Iterator[None]:
     """The test itself is in a namespace without rules."""
-    with Namespaces() as namespaces:
-        namespaces.create(NAMESPACE)
-        namespaces.enter(NAMESPACE)
-        try:
-            yield
-        finally:
-            namespaces.delete(NAMESPACE)
+    with own_namespace(NAMESPACE):
+        yield
 
 
 def check_alike(tables: Iterable[Table]) -> None:

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 import pytest
 from nft_dump import held
 from nft_writing import by_netlink
+from own_namespace import own_namespace
 
-from netlab.kernel.namespaces import Namespaces
 from netlab.kernel.nft_batch import ChangeRefused
 from netlab.model.nft_rules import Drop, Goto, Rule
 from netlab.model.nft_tables import AddChain, AddElements, AddRule, Chain, Change, DeleteTable, Element, Hook, Table
@@ -27,13 +27,8 @@ KEY = (ip_address("10.96.0.1"), Protocol.TCP, 80)
 @pytest.fixture(autouse=True)
 def namespace() -> Iterator[None]:
     """The test itself is in a namespace without rules."""
-    with Namespaces() as namespaces:
-        namespaces.create(NAMESPACE)
-        namespaces.enter(NAMESPACE)
-        try:
-            yield
-        finally:
-            namespaces.delete(NAMESPACE)
+    with own_namespace(NAMESPACE):
+        yield
 
 
 def refused(*changes: Change) -> str:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from netlab.errors import MissingCapability
 from netlab.kernel.iptables_read import PROGRAMS
 from netlab.kernel.nft_chains import base_chain_hooks
+from netlab.kernel.programs import output_of
 from netlab.kernel.tracing.events import HOOKS, Kind, TraceEvent, legacy_priority
-from netlab.kernel.tracing.legacy_rules import has_tables, run
+from netlab.kernel.tracing.legacy_rules import has_tables
 from netlab.kernel.tracing.nft_rules import COMPATIBLE
 from netlab.model.rules import Backend, Family
 
@@ -56,13 +57,13 @@ def read_counts(family: Family) -> Counts:
     """What this namespace's rules have counted until now. MissingCapability: a program is missing. KernelError."""
     counts: dict[Chain, list[Counted]] = {}
     if has_tables(family):
-        counts |= saved(run([PROGRAMS[Backend.LEGACY][family], "-c"]), family="")
+        counts |= saved(output_of([PROGRAMS[Backend.LEGACY][family], "-c"]), family="")
     hooks = base_chain_hooks(family)
     if any(COMPATIBLE.fullmatch(name) for _, name in hooks):
-        counts |= saved(run([PROGRAMS[Backend.NFT][family], "-c"]), family=NFT_FAMILIES[family][-1])
+        counts |= saved(output_of([PROGRAMS[Backend.NFT][family], "-c"]), family=NFT_FAMILIES[family][-1])
     if not all(COMPATIBLE.fullmatch(name) for _, name in hooks):
         with suppress(MissingCapability):
-            counts |= listed(run(["nft", "list", "ruleset"]), NFT_FAMILIES[family])
+            counts |= listed(output_of(["nft", "list", "ruleset"]), NFT_FAMILIES[family])
     return counts
 
 

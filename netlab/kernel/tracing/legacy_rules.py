@@ -6,13 +6,11 @@ was brought into a namespace the kernel takes away with that alone.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel.iptables_answers import HERE
-from netlab.kernel.programs import program
+from netlab.kernel.programs import output_of
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch, bpf_text
 from netlab.model.rules import Family
@@ -23,7 +21,6 @@ CHAINS = ("PREROUTING", "OUTPUT")
 COMMENT = "netlab trace"
 PROGRAMS = {Family.IPV4: "iptables-legacy", Family.IPV6: "ip6tables-legacy"}
 NAMES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
-PATIENCE_SECONDS = 20.0
 
 
 def has_tables(family: Family) -> bool:
@@ -50,7 +47,7 @@ def take_out(match: FlowMatch) -> None:
 def told(family: Family, events: Iterable[TraceEvent]) -> list[TraceEvent]:
     """The events with their rules' texts, read now."""
     met = list(events)
-    return told_by(run([f"{PROGRAMS[family]}-save"]), met) if met else []
+    return told_by(output_of([f"{PROGRAMS[family]}-save"]), met) if met else []
 
 
 def told_by(saved: str, events: Iterable[TraceEvent]) -> list[TraceEvent]:
@@ -98,19 +95,10 @@ def _rules(command: str, match: FlowMatch) -> list[str]:
 def _deletions(family: Family) -> list[str]:
     if RAW not in _tables(family):
         return []
-    lines = run([f"{PROGRAMS[family]}-save", "-t", RAW]).splitlines()
+    lines = output_of([f"{PROGRAMS[family]}-save", "-t", RAW]).splitlines()
     return [line.replace("-A", "-D", 1) for line in lines if line.startswith("-A") and f'"{COMMENT}"' in line]
 
 
 def _restore(family: Family, lines: Sequence[str]) -> None:
     script = "\n".join((f"*{RAW}", *lines, "COMMIT", ""))
-    run([f"{PROGRAMS[family]}-restore", "--noflush", "-w", "5", "-T", RAW], text=script)
-
-
-def run(argv: Sequence[str], *, text: str | None = None) -> str:
-    """What a program of iptables or nft prints. MissingCapability: not installed. KernelError: it failed."""
-    command = [program(argv[0]), *argv[1:]]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-    if done.returncode:
-        raise KernelError(" ".join(argv), HERE, 0, done.stderr.strip())
-    return done.stdout
+    output_of([f"{PROGRAMS[family]}-restore", "--noflush", "-w", "5", "-T", RAW], text=script)

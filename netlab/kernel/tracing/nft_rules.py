@@ -10,8 +10,7 @@ from collections.abc import Iterable
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.nft_chains import require_nftables
-from netlab.kernel.programs import program
-from netlab.kernel.tracing import legacy_rules
+from netlab.kernel.programs import output_of, program
 from netlab.kernel.tracing.events import Kind, TraceEvent
 from netlab.kernel.tracing.flow_match import FlowMatch, nft_conditions
 from netlab.model.rules import Family
@@ -55,7 +54,7 @@ def take_out() -> None:
 
 def _carry_out(commands: Iterable[str]) -> None:
     """By nft(8), which alone knows how to say the conditions; all of them or none."""
-    legacy_rules.run(["nft", "-f", "-"], text="\n".join((*commands, "")))
+    output_of(["nft", "-f", "-"], text="\n".join((*commands, "")))
 
 
 def told(events: Iterable[TraceEvent]) -> list[TraceEvent]:
@@ -68,11 +67,11 @@ def told(events: Iterable[TraceEvent]) -> list[TraceEvent]:
 
 def _texts(family: str, table: str) -> dict[int, str]:
     """The rules of a table by their handles; those that iptables-nft made, as iptables-save prints them."""
-    by_chain = _listed(legacy_rules.run(["nft", "-a", "list", "table", family, table]))
+    by_chain = _listed(output_of(["nft", "-a", "list", "table", family, table]))
     if not any(COMPATIBLE.fullmatch(chain) for chain in by_chain):
         return {handle: text for rules in by_chain.values() for handle, text in rules}
     saved: dict[str, list[str]] = {}
-    for line in legacy_rules.run([SAVES[FAMILIES[family]], "-t", table]).splitlines():
+    for line in output_of([SAVES[FAMILIES[family]], "-t", table]).splitlines():
         if line.startswith("-A "):
             saved.setdefault(line.split(" ", 2)[1], []).append(line)
     return {

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 
 from netlab.kernel.route_question import Choice
 from netlab.kernel.tracing.events import Kind, TraceEvent
@@ -231,13 +230,3 @@ def _probability(rule: str) -> float | None:
     if found is None:
         return None
     return float(found[1]) if found[1] else 1.0 / int(found[2])
-
-
-def destination_of(hop: Hop) -> IPAddress:
-    """Where the packet goes as it leaves the hop."""
-    return ip_address(hop.packet.dst)
-
-
-def by_way(hops: Sequence[Hop], way: Way) -> Iterator[tuple[int, Hop]]:
-    """The hops of one direction with their numbers."""
-    return ((number, hop) for number, hop in enumerate(hops) if hop.way is way)
