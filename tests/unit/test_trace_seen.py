@@ -19,9 +19,10 @@ from netlab.model.targets import TargetProtocol
 from netlab.probe.headers import Headers, read_headers
 from netlab.probe.packets import Dialect, Tag
 from netlab.probe.tracing.hops import hit
-from netlab.probe.tracing.passings import Scene, passings
+from netlab.probe.tracing.passings import Passing, Scene, passings
 from netlab.probe.tracing.recognition import Recognition
 from netlab.probe.tracing.stations import Station
+from netlab.probe.tracing.visits import visits
 from netlab.probe.tracing.watch import Sighting
 
 TOKEN = 0x1234ABCD
@@ -205,6 +206,27 @@ def test_hooks_and_interfaces_are_put_into_the_order_of_the_packets_way() -> Non
         "filter/FORWARD",
         "nat/POSTROUTING",
         "eth0",
+    ]
+
+
+def test_a_rule_whose_comment_speaks_of_masquerading_is_not_what_translated() -> None:
+    """IPVS did, between OUTPUT and the way out, and no hook tells of it."""
+    node = Scene(Station("lab.node1", "node/node1"), interfaces={1: "kube-ipvs0"})
+    headers = read_headers(request(Family.IPV4, TargetProtocol.TCP))
+    assert headers
+    server = replace(headers, destination=ip_address("10.244.1.2"), destination_port=8080)
+    rule = '-A OUTPUT -m comment --comment "for masquerade purpose" -j KUBE-MARK-MASQ'
+    asked = replace(event("OUTPUT", 1, hook="OUTPUT"), rule=rule, priority=-100)
+    (visit,) = visits(
+        [
+            Passing(scene=node, way=Way.REQUEST, headers=headers, place="nat/OUTPUT", hook="OUTPUT", events=(asked,)),
+            Passing(scene=node, way=Way.REQUEST, headers=server, link="eth0", outgoing=True),
+        ]
+    )
+    assert [(each.place or each.link, len(each.events)) for each in visit.passings] == [
+        ("nat/OUTPUT", 1),
+        ("nat/OUTPUT", 0),
+        ("eth0", 0),
     ]
 
 

@@ -42,6 +42,8 @@ class _Stay:
     led_to: tuple[IPAddress, int] | None = None
     """For whom it was, as conntrack has it, which knows no packet that was dropped."""
     events: list[TraceEvent] = field(default_factory=list)
+    is_sent_on: bool = False
+    """Whether a program there sent it, which had taken in the packet of the stay before."""
 
     @property
     def incoming(self) -> list[Passing]:
@@ -84,7 +86,12 @@ def with_counted(
         for event in events:
             for stay in [each for each in here if each.may_have_met(event)][: event.counted]:
                 stay.events.append(event)
-    return [each for stay in kept for each in (_with_hooks(stay) if stay.hooks else stay.passings)]
+    return [each for stay in kept for each in _told(stay)]
+
+
+def _told(stay: _Stay) -> list[Passing]:
+    first, *others = _with_hooks(stay) if stay.hooks else stay.passings
+    return [replace(first, begins=stay.is_sent_on), *others]
 
 
 def _parts(passings: list[Passing], connections: Sequence[tuple[str, Connection]]) -> Iterator[_Stay]:
@@ -93,7 +100,9 @@ def _parts(passings: list[Passing], connections: Sequence[tuple[str, Connection]
     taken_in = stay.led_to and stay.outgoing and stay.led_to[0] != stay.outgoing[-1].headers.destination
     if stay.incoming and taken_in:
         yield _part(stay.incoming, connections)
-        yield _part(stay.outgoing, connections)
+        sent_on = _part(stay.outgoing, connections)
+        sent_on.is_sent_on = True
+        yield sent_on
     else:
         yield stay
 

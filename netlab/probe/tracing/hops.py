@@ -175,6 +175,7 @@ class Narrator:
         )
         if choice.is_local:
             self.delivered[visit.way] = visit.scene.station.at
+            self._left.setdefault(visit.way, headers.seen(mark))
             return
         self.choices[len(self.hops)] = choice
         packet = headers.seen(mark)

@@ -51,6 +51,8 @@ class Passing:
     place: str = ""
     hook: str = ""
     events: tuple[TraceEvent, ...] = ()
+    begins: bool = False
+    """Whether a stay begins with it, of a packet that a program here has sent on: so says conntrack."""
 
     @property
     def stage(self) -> int:

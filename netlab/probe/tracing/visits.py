@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from netlab.probe.tracing.passings import STAGES, Passing, Scene
 
 NAT_PRIORITIES = {"PREROUTING": -100, "OUTPUT": -100, "INPUT": 100, "POSTROUTING": 100}
 NAT_TABLE = "nat/"
+_COMMENT = re.compile(r'"[^"]*"')
+"""What is in quotes, in which a rule may speak of anything."""
 TRANSLATIONS = ("dnat to", "snat to", "masquerade", "-j dnat", "-j snat", "redirect")
 
 
@@ -104,7 +107,7 @@ def _translator_last(stay: Sequence[Passing]) -> list[Passing]:
 
 
 def _has_translation(each: Passing) -> bool:
-    rules = " ".join(event.rule for event in each.events).lower()
+    rules = " ".join(_COMMENT.sub("", event.rule) for event in each.events).lower()
     return any(word in rules for word in TRANSLATIONS)
 
 
@@ -123,7 +126,7 @@ def _from_port_to_port(stay: Sequence[Passing]) -> list[Passing]:
 
 def _goes_on(stay: Sequence[Passing], each: Passing) -> bool:
     last = stay[-1]
-    if last.scene is not each.scene or last.way is not each.way:
+    if each.begins or last.scene is not each.scene or last.way is not each.way:
         return False
     starts_anew = (each.hook == "OUTPUT" and last.hook not in ("", "OUTPUT")) or (
         last.hook == "INPUT" and each.outgoing
