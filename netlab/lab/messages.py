@@ -56,6 +56,8 @@ class TaskName(StrEnum):
 
     PROBE = "probe"
     CHECK = "check"
+    PROVE = "prove"
+    HOLDERS = "holders"
     TRACE = "trace"
     PROXIES = "proxies"
     MODES = "modes"
