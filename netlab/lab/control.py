@@ -249,6 +249,13 @@ def set_agent(paths: LabPaths, agent: AgentKind, node: str, *, running: bool, fo
         _reply(connection)
 
 
+def end_strays(paths: LabPaths) -> None:
+    """End what commands have left running in the background."""
+    with connected(paths) as connection:
+        messages.send(connection, messages.EndStrays())
+        _reply(connection)
+
+
 def agents(paths: LabPaths) -> tuple[messages.AgentRow, ...]:
     """The lab's processes and whether they run."""
     with connected(paths) as connection:

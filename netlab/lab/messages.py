@@ -9,6 +9,8 @@ command line                          lab process
                               <───── Exited
   SetAgent ────────────────────────>
                               <───── Done, or Failed
+  EndStrays ───────────────────────>
+                              <───── Done
   ListAgents ──────────────────────>
                               <───── Agents
 """
@@ -70,6 +72,9 @@ class TaskName(StrEnum):
     FLOWS = "flows"
     RULES = "rules"
     RULE_DIFFERENCES = "rule-differences"
+    FINGERPRINTS = "fingerprints"
+    TIDY = "tidy"
+    MACHINES = "machines"
 
 
 class Task(Message):
@@ -93,6 +98,12 @@ class SetAgent(Message):
     node: str
     running: bool
     forget: bool = False
+
+
+class EndStrays(Message):
+    """End what commands of this lab have left running in the background."""
+
+    say: Literal["end-strays"] = "end-strays"
 
 
 class ListAgents(Message):
@@ -134,7 +145,7 @@ class Agents(Message):
     agents: tuple[AgentRow, ...]
 
 
-Request = Exec | Signal | Task | SetAgent | ListAgents
+Request = Exec | Signal | Task | SetAgent | EndStrays | ListAgents
 Reply = Started | Exited | Done | Failed | Agents
 _request: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="say")])
 _reply: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="say")])
