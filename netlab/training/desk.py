@@ -153,7 +153,7 @@ def _bring_up(folder: LabFolder, session: Session, say: Say) -> None:
 
 def _break(paths: LabPaths, entry: FaultEntry) -> None:
     """Without leaving it in the list that `netlab faults` shows: finding it is the learner's task."""
-    record = break_(paths, CATALOGUE[FaultName(entry.fault)], entry.on).record
+    record = break_(paths, CATALOGUE[FaultName(entry.fault)], entry.victim).record
     fault_records.put(paths, record.model_copy(update={"secret": True}))
 
 
