@@ -15,9 +15,12 @@ from pathlib import Path
 
 from aiohttp import web
 
+from netlab.api import describing
+from netlab.api.bodies import WARNINGS
 from netlab.api.cluster import Cluster
-from netlab.api.handlers import CLUSTER, handle
+from netlab.api.handlers import CLUSTER, PAGES, handle
 from netlab.api.pacing import Pacer
+from netlab.api.pages import Pages
 from netlab.api.statuses import Refusal, no_such_resource
 from netlab.api.store import Store
 from netlab.model.paths import LabPaths
@@ -26,7 +29,6 @@ log = logging.getLogger(__name__)
 
 BODY_LIMIT = 3 * 1024 * 1024
 """Bytes of a request's body, as in Kubernetes."""
-VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.0+netlab"}
 STOP = web.AppKey("STOP", asyncio.Event)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -86,8 +88,9 @@ def listen(path: Path) -> socket.socket:
 def application(cluster: Cluster, stop: asyncio.Event) -> web.Application:
     """The routes."""
     app = web.Application(middlewares=[_refusals], client_max_size=BODY_LIMIT)
-    app[CLUSTER], app[STOP] = cluster, stop
-    app.router.add_get("/version", _version)
+    app[CLUSTER], app[STOP], app[PAGES] = cluster, stop, Pages()
+    app.on_response_prepare.append(_warn)
+    describing.add_routes(app.router)
     for path in ("/healthz", "/livez", "/readyz"):
         app.router.add_get(path, _healthy)
     app.router.add_post("/settle", _settle)
@@ -113,12 +116,15 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
         return _refused(Refusal(500, "InternalError", f"Internal error occurred: the database: {error}"))
 
 
+async def _warn(request: web.Request, response: web.StreamResponse) -> None:
+    """What the request is warned of, in headers as kubectl prints them (RFC 7234, 5.5)."""
+    for text in request.get(WARNINGS, ()):
+        quoted = json.dumps(text, ensure_ascii=True)[1:-1]
+        response.headers.add("Warning", f'299 - "{quoted}"')
+
+
 def _refused(refusal: Refusal) -> web.Response:
     return web.Response(body=refusal.body().encode(), status=refusal.status, content_type="application/json")
-
-
-async def _version(_request: web.Request) -> web.Response:
-    return web.Response(text=json.dumps(VERSION), content_type="application/json")
 
 
 async def _settle(request: web.Request) -> web.Response:
