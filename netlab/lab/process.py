@@ -17,6 +17,7 @@ from pathlib import Path
 from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.children import Children, Program, fork, shell_status
+from netlab.lab.entrances import Entrances
 from netlab.lab.messages import AgentKind
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class LabProcess:
         self._wake_read, self._wake_write = socket.socketpair()
         self._connections: dict[socket.socket, int | None] = {}
         """Every open connection, and the process that was started for it."""
+        self._entrances = Entrances()
         self.children = Children(self.close_in_child)
 
     def close_in_child(self) -> None:
@@ -54,6 +56,7 @@ class LabProcess:
         self._selector.close()
         for connection in (self._listener, self._wake_read, self._wake_write, *self._connections):
             connection.close()
+        self._entrances.close()
 
     def serve(self) -> None:
         """Serve until SIGTERM, which ends the lab."""
@@ -113,6 +116,10 @@ class LabProcess:
                 self._say(connection, messages.Done())
             case messages.ListAgents():
                 self._say(connection, messages.Agents(agents=self.children.rows()))
+            case messages.OpenEntrance():
+                self._open_entrance(connection, request, files)
+            case messages.Attend():
+                self._entrances.attend(connection)
 
     def _exec(self, connection: socket.socket, request: messages.Exec, files: tuple[int, ...]) -> None:
         if not (NETNS_DIRECTORY / request.where).exists():
@@ -149,9 +156,15 @@ class LabProcess:
         else:
             self.children.unwant(program.name, forget=request.forget)
 
+    def _open_entrance(self, connection: socket.socket, request: messages.OpenEntrance, files: tuple[int, ...]) -> None:
+        if not files:
+            raise ValueError("an entrance needs its socket")
+        self._say(connection, messages.Opened(address=self._entrances.open(request, files[0])))
+
     def _hang_up(self, connection: socket.socket) -> None:
         """Whoever asked is gone: so goes what was started for them."""
         pid = self._connections.pop(connection)
+        self._entrances.leave(connection)
         if pid is not None:
             for kill in (os.killpg, os.kill):
                 with contextlib.suppress(ProcessLookupError):

@@ -115,6 +115,13 @@ def drift(paths: LabPaths, _arguments: Arguments) -> str:
     return drifted.drift(_view(paths)).model_dump_json(by_alias=True)
 
 
+def credentials(paths: LabPaths, arguments: Arguments) -> str:
+    """Make the certificates that the lab's topology asks for."""
+    from netlab.lab import credentials as made  # noqa: PLC0415 - it brings cryptography, which nobody else needs
+
+    return made.provide(paths, arguments)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -166,6 +173,7 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.DRIFT: drift,
     TaskName.CONNTRACK: conntrack,
     TaskName.FLOWS: flows,
+    TaskName.CREDENTIALS: credentials,
     TaskName.RULES: rules,
     TaskName.RULE_DIFFERENCES: rule_differences,
 }
