@@ -9,6 +9,8 @@ command line                          lab process
                               <───── Exited
   SetAgent ────────────────────────>
                               <───── Done, or Failed
+  EndStrays ───────────────────────>
+                              <───── Done
   ListAgents ──────────────────────>
                               <───── Agents
   OpenEntrance + socket ───────────>
@@ -61,6 +63,8 @@ class TaskName(StrEnum):
 
     PROBE = "probe"
     CHECK = "check"
+    PROVE = "prove"
+    HOLDERS = "holders"
     TRACE = "trace"
     PROXIES = "proxies"
     MODES = "modes"
@@ -74,6 +78,9 @@ class TaskName(StrEnum):
     CREDENTIALS = "credentials"
     RULES = "rules"
     RULE_DIFFERENCES = "rule-differences"
+    FINGERPRINTS = "fingerprints"
+    TIDY = "tidy"
+    MACHINES = "machines"
 
 
 class Task(Message):
@@ -97,6 +104,12 @@ class SetAgent(Message):
     node: str
     running: bool
     forget: bool = False
+
+
+class EndStrays(Message):
+    """End what commands of this lab have left running in the background."""
+
+    say: Literal["end-strays"] = "end-strays"
 
 
 class ListAgents(Message):
@@ -169,7 +182,7 @@ class Entrance(Message):
     name: str
 
 
-Request = Exec | Signal | Task | SetAgent | ListAgents | OpenEntrance | Attend
+Request = Exec | Signal | Task | SetAgent | EndStrays | ListAgents | OpenEntrance | Attend
 Reply = Started | Exited | Done | Failed | Agents | Opened | Entrance
 _request: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="say")])
 _reply: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="say")])

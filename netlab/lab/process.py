@@ -19,6 +19,7 @@ from netlab.lab import messages
 from netlab.lab.children import Children, Program, fork, shell_status
 from netlab.lab.entrances import Entrances
 from netlab.lab.messages import AgentKind
+from netlab.lab.strays import end_strays
 
 log = logging.getLogger(__name__)
 NETNS_DIRECTORY = Path("/run/netns")
@@ -114,6 +115,9 @@ class LabProcess:
             case messages.SetAgent():
                 self._set_agent(request)
                 self._say(connection, messages.Done())
+            case messages.EndStrays():
+                end_strays(spared=self._own_processes())
+                self._say(connection, messages.Done())
             case messages.ListAgents():
                 self._say(connection, messages.Agents(agents=self.children.rows()))
             case messages.OpenEntrance():
@@ -160,6 +164,10 @@ class LabProcess:
         if not files:
             raise ValueError("an entrance needs its socket")
         self._say(connection, messages.Opened(address=self._entrances.open(request, files[0])))
+
+    def _own_processes(self) -> frozenset[int]:
+        """The programs, and what open connections have started."""
+        return self.children.pids() | {pid for pid in self._connections.values() if pid is not None}
 
     def _hang_up(self, connection: socket.socket) -> None:
         """Whoever asked is gone: so goes what was started for them."""

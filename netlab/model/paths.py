@@ -94,6 +94,11 @@ class LabPaths:
         return self.directory / "faults.json"
 
     @property
+    def baseline(self) -> Path:
+        """What `reset` brings the lab back to."""
+        return self.directory / "baseline.json"
+
+    @property
     def etc(self) -> Path:
         """A folder a namespace (hosts, hostname, resolv.conf), as /etc/netns is to `ip netns exec`."""
         return self.directory / "etc"

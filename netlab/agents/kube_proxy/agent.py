@@ -135,6 +135,11 @@ class KubeProxy:
         """Return when a sync has succeeded again."""
         await self._progress.wait()
 
+    def compare(self) -> None:
+        """Have the next sync, which comes at once, compare all rules with the kernel's."""
+        self.metrics.queue()
+        self._runner.ask(full=True)
+
     async def work(self) -> None:
         """Follow the source for ever. MissingCapability: no rights here, or no tables; then nothing was changed."""
         self._proxier.prepare()

@@ -51,6 +51,9 @@ class Incapable:
         """Never."""
         await asyncio.Event().wait()
 
+    def compare(self) -> None:
+        """There are no rules."""
+
 
 async def say_incapable(
     config: ProxyConfig, error: MissingCapability, options: AgentOptions, *, tell: Callable[[Complaint], None]

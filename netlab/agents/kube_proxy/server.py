@@ -80,6 +80,10 @@ class Observed(Protocol):
         """Return when a sync has succeeded again."""
         ...
 
+    def compare(self) -> None:
+        """Have the next sync, which comes at once, compare all rules with the kernel's."""
+        ...
+
 
 class StatusServer:
     """The two listeners; a binding that is None has none."""
@@ -143,7 +147,10 @@ class StatusServer:
         return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
 
     async def _status(self, request: web.Request) -> web.Response:
-        """A ProxyReport, once the rules follow from the resourceVersions asked for, or `within` seconds have passed."""
+        """A ProxyReport, once the rules follow from the resourceVersions asked for, or `within` seconds have passed.
+
+        With `compare` all rules were compared with the kernel's too by then.
+        """
         try:
             wanted = {kind: int(request.query.get(kind, "0")) for kind in ("services", "endpointslices")}
             within = min(float(request.query.get("within", "0")), LONGEST_WAIT_SECONDS)
@@ -153,6 +160,9 @@ class StatusServer:
         try:
             async with asyncio.timeout(within):
                 while any(observed.followed().get(kind, 0) < version for kind, version in wanted.items()):
+                    await observed.progress()
+                if "compare" in request.query:
+                    observed.compare()
                     await observed.progress()
         except TimeoutError:
             log.info("asked for %s, followed only %s", wanted, dict(observed.followed()))
