@@ -12,6 +12,7 @@ from netlab.api.controllers.endpointslices import EndpointSliceController
 from netlab.api.controllers.events import EventLimiter
 from netlab.api.controllers.garbage import GarbageCollector
 from netlab.api.controllers.index import Index
+from netlab.api.controllers.kubernetes_service import KubernetesServiceController
 from netlab.api.controllers.load_balancers import LoadBalancerController
 from netlab.api.controllers.loop import Controllers
 from netlab.api.controllers.namespaces import NamespaceController
@@ -54,6 +55,7 @@ class Cluster:
                 NamespaceController(store),
                 GarbageCollector(store, index),
                 NodeController(store, index),
+                KubernetesServiceController(store, self._admission),
                 DeploymentController(store, index, self._admission),
                 Scheduler(store, index),
                 LoadBalancerController(store),

@@ -16,11 +16,13 @@ from pathlib import Path
 from aiohttp import web
 
 from netlab.api import describing
+from netlab.api.authentication import FIRST_REQUESTS, FirstRequests, authenticated
 from netlab.api.bodies import WARNINGS
 from netlab.api.cluster import Cluster
 from netlab.api.handlers import CLUSTER, PAGES, handle
 from netlab.api.pacing import Pacer
 from netlab.api.pages import Pages
+from netlab.api.secure import OpenDoors, allow_open_files, doors, no_doors
 from netlab.api.statuses import Refusal, no_such_resource
 from netlab.api.store import Store
 from netlab.model.paths import LabPaths
@@ -33,22 +35,26 @@ STOP = web.AppKey("STOP", asyncio.Event)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def run(paths: LabPaths, listener: socket.socket | None = None) -> None:
+def run(paths: LabPaths, listener: socket.socket | None = None, open_doors: OpenDoors = no_doors) -> None:
     """Serve the lab's objects until SIGTERM or SIGINT.
 
     `listener` is a listening socket that outlives this process: clients of a server that died wait for the next one.
-    Without it the socket is made at `paths.api_socket`.
+    Without it the socket is made at `paths.api_socket`. `open_doors` brings the sockets that listen for TLS.
     """
-    asyncio.run(_run(paths, listener))
+    allow_open_files()
+    asyncio.run(_run(paths, listener, open_doors))
 
 
-async def _run(paths: LabPaths, listener: socket.socket | None) -> None:
+async def _run(paths: LabPaths, listener: socket.socket | None, open_doors: OpenDoors) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     store = Store(paths.database)
-    async with serving(Cluster(store), listener or listen(paths.api_socket), stop=stop):
+    async with (
+        serving(Cluster(store), listener or listen(paths.api_socket), stop=stop) as runner,
+        doors(runner, paths, open_doors),
+    ):
         log.info("serving on %s, resourceVersion %d", paths.api_socket, store.version)
         await stop.wait()
     store.close()
@@ -58,7 +64,7 @@ async def _run(paths: LabPaths, listener: socket.socket | None) -> None:
 @contextlib.asynccontextmanager
 async def serving(
     cluster: Cluster, listener: socket.socket, *, stop: asyncio.Event | None = None
-) -> AsyncIterator[None]:
+) -> AsyncIterator[web.AppRunner]:
     """Serve a cluster on a listening socket, which is closed at the end. `stop` is set where it cannot go on."""
     pacer = Pacer(cluster.settle)
     cluster.work_to_do = pacer.request
@@ -67,7 +73,7 @@ async def serving(
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
-        yield
+        yield runner
     finally:
         await runner.cleanup()
         pacer.close()
@@ -87,8 +93,9 @@ def listen(path: Path) -> socket.socket:
 
 def application(cluster: Cluster, stop: asyncio.Event) -> web.Application:
     """The routes."""
-    app = web.Application(middlewares=[_refusals], client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=[_refusals, authenticated], client_max_size=BODY_LIMIT)
     app[CLUSTER], app[STOP], app[PAGES] = cluster, stop, Pages()
+    app[FIRST_REQUESTS] = FirstRequests()
     app.on_response_prepare.append(_warn)
     describing.add_routes(app.router)
     for path in ("/healthz", "/livez", "/readyz"):

@@ -182,6 +182,26 @@ def capturing(
         yield running
 
 
+@contextmanager
+def providing_credentials(paths: LabPaths) -> Iterator[RunningTask]:
+    """Certificates for all that the topology has, being made; `result` waits until they are."""
+    with _started(paths, messages.Task(name=TaskName.CREDENTIALS), ()) as running:
+        yield running
+
+
+def open_entrance(paths: LabPaths, name: str, entrance: socket.socket, *, where: str) -> str:
+    """Have the API server serve by TLS at that socket, bound in the namespace `where`: the address, as HOST:PORT.
+
+    An entrance of that name in that place stays, and its address is the answer; one in another place goes.
+    """
+    with connected(paths) as connection:
+        messages.send(connection, messages.OpenEntrance(name=name, where=where), (entrance.fileno(),))
+        answer, _ = reply(connection)
+    if not isinstance(answer, messages.Opened):
+        raise TypeError(f"the lab process answered {answer.say} to an entrance")
+    return answer.address
+
+
 def probe(
     paths: LabPaths, from_: str, to: str, *, protocol: str = "tcp", count: int = 1, timeout: float = 1.0, size: int = 0
 ) -> ProbeResult:

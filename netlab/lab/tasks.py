@@ -136,6 +136,13 @@ def drift(paths: LabPaths, _arguments: Arguments) -> str:
     return drifted.drift(_view(paths)).model_dump_json(by_alias=True)
 
 
+def credentials(paths: LabPaths, arguments: Arguments) -> str:
+    """Make the certificates that the lab's topology asks for."""
+    from netlab.lab import credentials as made  # noqa: PLC0415 - it brings cryptography, which nobody else needs
+
+    return made.provide(paths, arguments)
+
+
 def fingerprints(paths: LabPaths, _arguments: Arguments) -> str:
     """What all namespaces hold, in short, by name and part."""
     from netlab.lab import tidying  # noqa: PLC0415
@@ -211,6 +218,7 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.DRIFT: drift,
     TaskName.CONNTRACK: conntrack,
     TaskName.FLOWS: flows,
+    TaskName.CREDENTIALS: credentials,
     TaskName.RULES: rules,
     TaskName.RULE_DIFFERENCES: rule_differences,
     TaskName.FINGERPRINTS: fingerprints,
