@@ -75,10 +75,21 @@ def heal(paths: LabPaths, *, fault: FaultName | None, victim: str | None) -> Ite
             if record.secret and record.key != (fault, victim):
                 continue
             if fault in (None, record.fault) and victim in (None, record.victim):
-                healed = _take_back(Workshop(paths, client), record)
-                fault_records.forget(paths, record)
-                _let_follow(paths, client, record)
-                yield healed
+                yield _healed(paths, client, record)
+
+
+def take_out(paths: LabPaths) -> Iterator[Healed]:
+    """Take out all faults, the last first: each one as it is out. The caller has the right to command the lab."""
+    with SyncClient(paths.api_socket) as client:
+        for record in reversed(fault_records.read(paths)):
+            yield _healed(paths, client, record)
+
+
+def _healed(paths: LabPaths, client: SyncClient, record: Record) -> Healed:
+    healed = _take_back(Workshop(paths, client), record)
+    fault_records.forget(paths, record)
+    _let_follow(paths, client, record)
+    return healed
 
 
 def _make(paths: LabPaths, client: SyncClient, record: Record) -> Record:

@@ -13,7 +13,7 @@ from netlab.api import server
 from netlab.errors import NetlabError
 from netlab.kernel.namespaces import open_namespace
 from netlab.kernel.syscalls import CLONE_NEWNET, setns
-from netlab.lab import fabric, messages
+from netlab.lab import entrances, fabric, messages
 from netlab.lab.children import Program
 from netlab.lab.messages import AgentKind
 from netlab.lab.process import LabProcess
@@ -33,7 +33,8 @@ def main(paths: LabPaths, doors: Doors) -> None:
         run_command=partial(run_command, paths),
         run_task=partial(run_task, paths),
     )
-    lab.children.want(Program("api", partial(server.run, paths, doors.api), paths.log("api")))
+    api = partial(server.run, paths, doors.api, partial(entrances.attend, paths))
+    lab.children.want(Program("api", api, paths.log("api")))
     lab.children.want(Program("fabric", partial(fabric.run, paths), paths.log("fabric")))
     doors.serving()
     lab.serve()

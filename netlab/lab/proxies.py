@@ -28,13 +28,14 @@ def report(paths: LabPaths, arguments: Arguments) -> str:
     With `services` and `endpointslices`, resourceVersions, each is asked to answer once it has followed the objects up
     to there (and is in its mode of `modes`, NODE=MODE with commas); `within` is the seconds that all of them have for
     it together. A node that has only just come may not even have its kube-proxy by then: it is asked again, unless its
-    agent is among the `stopped` ones (names with commas).
+    agent is among the `stopped` ones (names with commas). With `compare` each compares all of its rules first.
     """
     with SyncClient(paths.api_socket) as client:
         nodes = [node.metadata.name for node in client.list(Node)[0]]
     within = float(arguments.get("within") or 0.0)
     deadline = time.monotonic() + within
-    wanted = (
+    compare = {"compare": "yes"} if arguments.get("compare") else {}
+    wanted = compare | (
         {key: str(arguments[key]) for key in ("services", "endpointslices") if arguments.get(key)} if within else {}
     )
     stopped = str(arguments.get("stopped") or "").split(",")

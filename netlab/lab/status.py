@@ -50,6 +50,7 @@ def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> di
             last_sync_seconds=report.last_sync_seconds if report else None,
             backend=report.backend if report else None,
             complaints=report.complaints if report else (),
+            lost=report.lost if report else "",
         )
         for node, report in reports.items()
     }

@@ -136,6 +136,35 @@ def drift(paths: LabPaths, _arguments: Arguments) -> str:
     return drifted.drift(_view(paths)).model_dump_json(by_alias=True)
 
 
+def credentials(paths: LabPaths, arguments: Arguments) -> str:
+    """Make the certificates that the lab's topology asks for."""
+    from netlab.lab import credentials as made  # noqa: PLC0415 - it brings cryptography, which nobody else needs
+
+    return made.provide(paths, arguments)
+
+
+def fingerprints(paths: LabPaths, _arguments: Arguments) -> str:
+    """What all namespaces hold, in short, by name and part."""
+    from netlab.lab import tidying  # noqa: PLC0415
+
+    return json.dumps(tidying.fingerprints(paths, _view(paths).topology))
+
+
+def machines(paths: LabPaths, _arguments: Arguments) -> str:
+    """Nothing, where the wire, the nodes and the machines outside have their namespaces; else NotFound."""
+    from netlab.lab import tidying  # noqa: PLC0415
+
+    tidying.require_machines(paths, _view(paths).topology)
+    return json.dumps({})
+
+
+def tidy(paths: LabPaths, arguments: Arguments) -> str:
+    """Take away what tests have left in the kernel: what is otherwise than it was remembered even so."""
+    from netlab.lab import tidying  # noqa: PLC0415
+
+    return tidying.tidy(paths, arguments)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -189,8 +218,12 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.DRIFT: drift,
     TaskName.CONNTRACK: conntrack,
     TaskName.FLOWS: flows,
+    TaskName.CREDENTIALS: credentials,
     TaskName.RULES: rules,
     TaskName.RULE_DIFFERENCES: rule_differences,
+    TaskName.FINGERPRINTS: fingerprints,
+    TaskName.TIDY: tidy,
+    TaskName.MACHINES: machines,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""
 TASKS_WITH_FILES: Mapping[TaskName, Callable[[LabPaths, Arguments, Sequence[int]], str]] = {TaskName.CAPTURE: capture}

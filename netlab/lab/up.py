@@ -23,32 +23,40 @@ from netlab.model.rules import Family
 from netlab.model.status import LabStatus
 from netlab.model.topology import LabFile, Topology
 
+Starter = Callable[[LabPaths, Callable[[str], None]], None]
+"""Has a lab's processes run, as `ensure_running` does."""
 FROM_FILE = "netlab/from-file"
 """The annotation of objects that the topology file made: what has it and is no longer in the file is deleted."""
 
 
-def up(file: LabFile, *, progress: Callable[[str], None]) -> LabStatus:
+def up(file: LabFile, *, progress: Callable[[str], None], starter: Starter | None = None) -> LabStatus:
     """Start the lab of that file, or make the one that is up match it; returns when its Pods serve and proxies follow.
 
     LabBusy where another `up` or `down` is at work on it; MissingCapability where the machine cannot; InvalidInput
     where the file changes what cannot change while a lab is up, or the lab's folder is unfit; ApiError where the API
-    server refuses an object: of a lab that was not up before, nothing is left then.
+    server refuses an object: of a lab that was not up before, nothing is left then. `starter` starts the processes;
+    without, this process forks them, which must be fit for that: no threads, no streams that somebody captures.
     """
     paths = LabPaths.of(file.topology.metadata.name)
     folder.make(paths)
     with commanding(paths):
         was_running = is_running(paths)
         try:
-            ensure_running(paths, progress)
-            with SyncClient(paths.api_socket) as client:
-                require_modes(paths, file.topology)
-                apply_file(client, file, progress)
-                readiness.wait(paths, client, progress)
+            bring_up(paths, file, progress, starter=starter or ensure_running)
         except (MissingCapability, InvalidInput, ApiError):
             if not was_running:
                 clear_away(paths)
             raise
         return status.status(paths)
+
+
+def bring_up(paths: LabPaths, file: LabFile, progress: Callable[[str], None], *, starter: Starter) -> None:
+    """Have the lab run, as the file says, and wait until it is ready. The caller has the right to command it."""
+    starter(paths, progress)
+    with SyncClient(paths.api_socket) as client:
+        require_modes(paths, file.topology)
+        apply_file(client, file, progress)
+        readiness.wait(paths, client, progress)
 
 
 def ensure_running(paths: LabPaths, progress: Callable[[str], None]) -> None:

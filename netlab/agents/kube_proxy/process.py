@@ -16,6 +16,7 @@ from netlab.agents.kube_proxy.incapable import say_incapable
 from netlab.agents.kube_proxy.once import once
 from netlab.agents.kube_proxy.server import StatusServer
 from netlab.agents.kube_proxy.sources import FixedObjects, ObjectSource
+from netlab.api.agent_access import agent_access
 from netlab.api.backoff import Backoff
 from netlab.api.client import ApiClient
 from netlab.api.foreign import Malformed
@@ -43,7 +44,9 @@ def run(paths: LabPaths, node: str, *, config: ProxyConfig | None = None, option
 
     Without `config` the cluster's Pod ranges come from the lab's topology, and so do the families.
     """
-    access = ServerAccess(url="http://api", socket=paths.way_to_api(node))
+    cut, access = paths.cut_off(node), agent_access(paths, f"kube-proxy-{node}")
+    if cut.exists():
+        access = ServerAccess(url="http://api", socket=cut)
     asyncio.run(_until_signal(_in_lab(access, node, config, options or AgentOptions())))
 
 
@@ -53,7 +56,7 @@ def serve(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> N
     The process must have one thread. MissingCapability: no rights here, or no tables; InvalidInput: `access` cannot
     be used.
     """
-    asyncio.run(_until_signal(_following(access, config, options, tuple(Family))))
+    asyncio.run(_until_signal(_alone(access, config, options)))
 
 
 def serve_objects(
@@ -96,15 +99,20 @@ async def _until_signal(work: Work) -> None:
     log.info("stopped; the rules stay")
 
 
+async def _alone(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> None:
+    async with ApiClient(access) as client:
+        await _following(client, config, options, tuple(Family))
+
+
 async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, options: AgentOptions) -> None:
     if config is not None:
-        await _following(access, config, options, tuple(Family))
+        await _alone(access, config, options)
         return
     async with ApiClient(access) as client:
         spec = await _topology(client)
         while True:
             families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
-            work = _following_or_saying(access, lab_config(spec, node), options, families)
+            work = _following_or_saying(client, lab_config(spec, node), options, families)
             spec = await _until_another_config(work, client, node, lab_config(spec, node))
             log.info("the topology says %s now", spec.proxy_mode(node))
 
@@ -135,20 +143,21 @@ async def _another_config(client: ApiClient, node: str, config: ProxyConfig) -> 
 
 
 async def _following(
-    access: ServerAccess, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
+    client: ApiClient, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
 ) -> None:
-    async with ApiClient(access) as client, _told(client, config.node_name) as tell:
-        await _work(KubeProxy(client, config, options, families=families, tell=tell), options)
+    async with _told(client, config.node_name) as tell:
+        proxy = KubeProxy(client, config, options, families=families, tell=tell, lost=lambda: client.contact.lost)
+        await _work(proxy, options)
 
 
 async def _following_or_saying(
-    access: ServerAccess, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
+    client: ApiClient, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
 ) -> None:
     """In a lab, a mode that this machine cannot do is no reason to end: the topology may ask for another one."""
     try:
-        await _following(access, config, options, families)
+        await _following(client, config, options, families)
     except MissingCapability as error:
-        async with ApiClient(access) as client, _told(client, config.node_name) as tell:
+        async with _told(client, config.node_name) as tell:
             await say_incapable(config, error, options, tell=tell)
 
 

@@ -17,6 +17,7 @@ from netlab.api.admission.pods import (
     deployment_with_defaults,
     pod_with_defaults,
 )
+from netlab.api.admission.service_defaults import with_defaults as service_with_defaults
 from netlab.api.admission.services import ServiceAdmission
 from netlab.api.admission.slices import check_slice
 from netlab.api.admission.topologies import check_topology, completed
@@ -103,6 +104,18 @@ class Admission:
         checked = _checked(value, (*check_topology(value), *self._places.check_topology(value)))
         return _with_generation(completed(checked, None), 1)
 
+    @staticmethod
+    def with_defaults(value: K) -> K:
+        """The object with what its kind's defaults say where it says nothing, and nothing else."""
+        match value:
+            case Service():
+                return cast(K, service_with_defaults(value))
+            case Pod():
+                return cast(K, pod_with_defaults(value).model_copy(update={"status": value.status}))
+            case Deployment():
+                return cast(K, deployment_with_defaults(value))
+        return value
+
     def update(self, value: K, before: K) -> K:
         """An object as it is to be stored in place of `before`, but for its status. Raises Refusal."""
         return cast(K, self._updated(value, before))
@@ -138,9 +151,15 @@ class Admission:
             raise forbidden(Node, name, "a lab's nodes go when they go from spec.nodes of its Topology")
 
     def _check_namespace(self, value: KubernetesObject) -> None:
-        namespace = value.metadata.namespace or "default"
-        if value.NAMESPACED and self._store.find(Namespace, namespace) is None:
-            raise not_found(Namespace, namespace)
+        name = value.metadata.namespace or "default"
+        if not value.NAMESPACED:
+            return
+        namespace = self._store.find(Namespace, name)
+        if namespace is None:
+            raise not_found(Namespace, name)
+        if namespace.metadata.deletion_timestamp:
+            why = f"unable to create new content in namespace {name} because it is being terminated"
+            raise forbidden(type(value), value.metadata.name, why)
 
     def _named(self, value: K) -> K:
         """With a namespace, and a name made from generateName where there is none."""
