@@ -92,6 +92,8 @@ class NodeStatus(Row):
     pod_cidr: str = Field(alias="podCIDR")
     proxy_mode: str
     proxy: ProxyStatus
+    proxy_command: tuple[str, ...] = ()
+    """The program that runs in the place of kube-proxy: what it does nobody asks, so that it is never `synced`."""
 
 
 class PodRow(Row):

@@ -141,12 +141,12 @@ def prove_verdict(verdict: PacketVerdict, sample: Sample) -> Finding:
     """Every flow fares so."""
     flows = sample(SAMPLE)
     if verdict in REFUSALS:
-        flows = _ask_again(flows, sample)
+        flows = asked_again(flows, sample)
     passed = all(flow.verdict is verdict for flow in flows)
     return Finding(passed, tell(flows) if passed else f"{tell(flows)}; every flow should be {verdict}")
 
 
-def _ask_again(flows: Sequence[Flow], sample: Sample) -> tuple[Flow, ...]:
+def asked_again(flows: Sequence[Flow], sample: Sample) -> tuple[Flow, ...]:
     """The flows, those without answer tried again as a TCP client would, until one of them stays without."""
     answered = [flow for flow in flows if flow.verdict is not PacketVerdict.DROPPED]
     while len(answered) < len(flows):
