@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 import pytest
-from netlab_command import PREFIX, Caller, Lab, comes_true
+from netlab_command import NETLAB, PREFIX, Caller, Lab, comes_true
 
 MANIFEST = """
 apiVersion: netlab/v1
@@ -67,7 +67,7 @@ def test_nodes_that_do_the_same_fare_the_same_and_what_differs_is_told(user: Cal
     with user.lab(name, manifest(name)) as lab:
         status, found = compared(user, "n1", "node/n2", "-l", name)
         assert (status, found["differences"], found["notes"]) == (0, [], [])
-        assert found["compared"] == 14
+        assert found["compared"] == 18
 
         lab.ok("set-mode", "nftables", "--on", "n2")
         status, found = compared(user, "n1", "n2", "-l", name)
@@ -133,3 +133,14 @@ def test_a_program_that_is_not_there_is_named_and_nothing_is_started(user: Calle
     assert done.status == 2
     assert "spec.nodes[1].proxyCommand: there is no program" in done.err
     assert name not in user.ok("ls")
+
+
+def test_a_kube_proxy_on_its_own_serves_in_the_place_of_the_labs_by_the_kubeconfig_it_is_given(user: Caller) -> None:
+    name = f"{PREFIX}-own"
+    own = f"[{NETLAB}, proxy, --kubeconfig, $(KUBECONFIG), --hostname-override, $(NODE_NAME), --proxy-mode, nftables]"
+    with user.lab(name, manifest(name, f"proxyCommand: {own}")) as lab:
+        assert comes_true(lambda: lab.verdicts("node/n2", "service/web:80") == {"reached": 1})
+        assert lab.answering("node/n2", "service/web:80") == {"web-1", "web-2"}
+        status, found = compared(user, "n1", "n2", "-l", name)
+        assert status == 1
+        assert all("does not have" in each["packets"] for each in found["differences"])
