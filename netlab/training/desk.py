@@ -88,7 +88,7 @@ class Desk:
         """Grade a started lab, and remember how it went."""
         folder, session = self.folder(name)
         graded = grade(folder, session, now=self.now, language=language)
-        self.progress.change(folder.name, lambda known: _tried(known, graded, at=self.now()))
+        self.progress.change(folder.name, lambda known: tried(known, graded, at=self.now()))
         return graded
 
     def answer(self, name: str | None, key: str, value: str) -> None:
@@ -103,7 +103,8 @@ class Desk:
         self.progress.change(folder.name, lambda known: known.model_copy(update={"session": answered}))
 
 
-def _tried(known: LabProgress, graded: LabGrade, *, at: float) -> LabProgress:
+def tried(known: LabProgress, graded: LabGrade, *, at: float) -> LabProgress:
+    """What is known of a lab after one more grading; of several solutions the quickest counts."""
     unmet = tuple(each.name for each in graded.requirements if not each.met)
     attempts = (*known.attempts, Attempt(at=at, passed=graded.passed, unmet=unmet))
     best = [each for each in (known.solved_in_seconds, graded.seconds if graded.passed else None) if each is not None]
