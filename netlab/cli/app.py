@@ -25,6 +25,7 @@ from netlab.cli import (
     rules,
     top,
     traces,
+    training,
     why,
 )
 from netlab.cli.proxy_flags import GoFlags
@@ -32,7 +33,7 @@ from netlab.cli.proxy_flags import GoFlags
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
 
-SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
+SECTIONS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "A lab's life": {"up": lifecycle.up, "down": lifecycle.down, "ls": lifecycle.ls, "status": lifecycle.status},
     "Before it runs": {"validate": files.validate, "plan": files.plan},
     "Its objects": {"get": objects.get, "apply": objects.apply, "delete": objects.delete, "scale": objects.scale},
@@ -49,6 +50,7 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules},
     "Its faults": {"break": faults.break_, "heal": faults.heal, "faults": faults.faults},
+    "Training": {"lab": training.lab},
     "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},
     "This machine": {
         "doctor": machine.doctor,
@@ -86,4 +88,7 @@ app = typer.Typer(
 )
 for commands in SECTIONS.values():
     for name, command in commands.items():
-        app.command(name, cls=GoFlags if name in GO_FLAGS else None)(command)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, cls=GoFlags if name in GO_FLAGS else None)(command)

@@ -13,17 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
+from pydantic import TypeAdapter
+
 from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
 from netlab.model.connections import FlowTable
 from netlab.model.drift import DriftReport
-from netlab.model.journey import CheckResult, Journey, ProbeResult
+from netlab.model.journey import CheckResult, ExpectationResult, Journey, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
 from netlab.model.rule_listing import RuleDifferences, RuleSet
+from netlab.model.training import PacketCheck
 
+_expectation_results: TypeAdapter[tuple[ExpectationResult, ...]] = TypeAdapter(tuple[ExpectationResult, ...])
 FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
@@ -203,6 +207,17 @@ def trace(paths: LabPaths, from_: str, to: str, *, timeout: float = 1.0, method:
 def check(paths: LabPaths) -> CheckResult:
     """Prove the lab's `expect` block with packets."""
     return CheckResult.model_validate_json(run_task(paths, TaskName.CHECK))
+
+
+def prove(paths: LabPaths, checks: Sequence[PacketCheck]) -> tuple[ExpectationResult, ...]:
+    """Try what a training lab asks of packets, in the order of the checks."""
+    asked = json.dumps([check.model_dump(mode="json", by_alias=True) for check in checks])
+    return _expectation_results.validate_json(run_task(paths, TaskName.PROVE, checks=asked))
+
+
+def holders(paths: LabPaths, of: str) -> tuple[str, ...]:
+    """The places that have an address of a target on an interface; NotFound: there is no such target."""
+    return tuple(json.loads(run_task(paths, TaskName.HOLDERS, of=of)))
 
 
 def conntrack(paths: LabPaths, node: str) -> FlowTable:

@@ -58,6 +58,8 @@ class TaskName(StrEnum):
 
     PROBE = "probe"
     CHECK = "check"
+    PROVE = "prove"
+    HOLDERS = "holders"
     TRACE = "trace"
     PROXIES = "proxies"
     MODES = "modes"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter
 
 from netlab.agents.kube_proxy.modes import Mode, mode_of
 from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside
-from netlab.lab import proxies
+from netlab.lab import holding, proxies
 from netlab.lab.flows import forget_finished_flows, forget_flow, remember_flow
 from netlab.lab.lock import one_at_a_time
 from netlab.lab.messages import TaskName
@@ -20,6 +23,7 @@ from netlab.model.names import Place
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
 from netlab.model.targets import Target
+from netlab.model.training import PacketCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 Arguments = Mapping[str, str | int | float | None]
 T = TypeVar("T")
+_packet_checks: TypeAdapter[tuple[PacketCheck, ...]] = TypeAdapter(tuple[PacketCheck, ...])
 
 
 def probe(paths: LabPaths, arguments: Arguments) -> str:
@@ -54,6 +59,22 @@ def check(paths: LabPaths, _arguments: Arguments) -> str:
     view = _view(paths)
     with _prober(view) as prober:
         return proof.check(view, prober.probe).model_dump_json(by_alias=True)
+
+
+def prove(paths: LabPaths, arguments: Arguments) -> str:
+    """Try what a training lab asks of packets (`checks`: a list of PacketChecks): a list of ExpectationResults."""
+    from netlab.probe import proofs  # noqa: PLC0415 - as above
+
+    view = _view(paths)
+    checks = _packet_checks.validate_json(str(arguments["checks"]))
+    with _prober(view) as prober:
+        found = proofs.prove(view, lambda size: partial(prober.probe, size=size), checks)
+    return json.dumps([result.model_dump(mode="json") for result in found])
+
+
+def holders(paths: LabPaths, arguments: Arguments) -> str:
+    """The places that have an address of a target (`of`: `service/web`, an address): a list of their names."""
+    return json.dumps(holding.holders(_view(paths), str(arguments["of"])))
 
 
 def trace(paths: LabPaths, arguments: Arguments) -> str:
@@ -179,6 +200,8 @@ def _prober(view: ClusterView) -> Iterator[Prober]:
 TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROBE: probe,
     TaskName.CHECK: check,
+    TaskName.PROVE: prove,
+    TaskName.HOLDERS: holders,
     TaskName.TRACE: trace,
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,

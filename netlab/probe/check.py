@@ -111,16 +111,16 @@ def prove_reached(pods: Collection[str], sample: Sample) -> Finding:
     """Every flow is answered by one of the Pods, and each of them gets some."""
     needed = flows_needed(len(pods))
     flows = sample(min(FIRST_LOOK, needed))
-    if not _astray(flows, pods) and needed > len(flows):
+    if not astray(flows, pods) and needed > len(flows):
         flows += sample(needed - len(flows))
-    wrong = _astray(flows, pods)
+    wrong = astray(flows, pods)
     unseen = [] if wrong else sorted(set(pods) - {flow.pod for flow in flows})
     if unseen:
         wrong = [f"{_some(unseen)} got none"]
     return Finding(not wrong, "; ".join([tell(flows), *wrong]))
 
 
-def _astray(flows: Iterable[Flow], pods: Collection[str]) -> list[str]:
+def astray(flows: Iterable[Flow], pods: Collection[str]) -> list[str]:
     """What is wrong with these flows, whatever else is still to come."""
     wrong = []
     if any(flow.verdict is not PacketVerdict.REACHED for flow in flows):
