@@ -68,12 +68,18 @@ class Doors:
         self._paths = paths
         self._open: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
 
     def take(self, name: str, door: socket.socket) -> None:
         """Serve at a socket that listens, in place of another of that name."""
         task = asyncio.get_running_loop().create_task(self._serve(name, door))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a door stays shut", exc_info=error)
 
     async def close(self) -> None:
         """Listen no more."""
@@ -84,11 +90,16 @@ class Doors:
             each.close()
 
     async def _serve(self, name: str, door: socket.socket) -> None:
+        async with self._turn:  # one after another: the later one of a name is the one that stays
+            await self._replace(name, door)
+
+    async def _replace(self, name: str, door: socket.socket) -> None:
         for level, option, value in OPTIONS:
             door.setsockopt(level, option, value)
-        address = door.getsockname()[:2]
         if before := self._open.pop(name, None):
             before.close()
+        else:
+            log.info("serving by TLS on %s port %d (%s)", *door.getsockname()[:2], name)
         self._open[name] = await asyncio.get_running_loop().create_server(
             self._connection,
             sock=door,
@@ -97,7 +108,6 @@ class Doors:
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
-        log.info("serving by TLS on %s port %d (%s)", *address, name)
 
     def _connection(self) -> web.RequestHandler:
         assert self._runner.server is not None, "the runner is set up"
