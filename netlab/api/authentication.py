@@ -15,9 +15,6 @@ from aiohttp import web
 
 from netlab.api.statuses import Refusal
 
-FIRST_REQUEST_SECONDS = 30.0
-"""From a connection's beginning to its first request, TLS included. A client that has asked once may be silent."""
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Relative = Sequence[tuple[str, str]]
 
@@ -40,10 +37,9 @@ class FirstRequests:
     def __init__(self) -> None:
         self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
-    def expect(self, connection: web.RequestHandler) -> None:
-        """End the connection unless its first request comes in time."""
-        loop = asyncio.get_running_loop()
-        self._timers[connection] = loop.call_later(FIRST_REQUEST_SECONDS, self._end, connection)
+    def expect(self, connection: web.RequestHandler, *, seconds: float) -> None:
+        """End the connection unless its first request comes in that time."""
+        self._timers[connection] = asyncio.get_running_loop().call_later(seconds, self._end, connection)
 
     def came(self, connection: web.RequestHandler) -> None:
         """A request has come by the connection."""
@@ -76,11 +72,11 @@ def identify(request: web.Request) -> Identity | None:
     if connection is not None and connection.family == socket.AF_UNIX:
         return OWNER
     certificate = transport.get_extra_info("peercert")
-    return _subject(certificate) if certificate else None
+    return subject(certificate) if certificate else None
 
 
-def _subject(certificate: Mapping[str, Sequence[Relative]]) -> Identity | None:
-    """As `ssl.SSLSocket.getpeercert` gives it: a sequence of names, each a sequence of one or more pairs."""
+def subject(certificate: Mapping[str, Sequence[Relative]]) -> Identity | None:
+    """Whose a certificate is, as `ssl.SSLSocket.getpeercert` gives it; None: nobody's."""
     pairs = [pair for relative in certificate.get("subject", ()) for pair in relative]
     users = [value for name, value in pairs if name == "commonName"]
     groups = tuple(value for name, value in pairs if name == "organizationName")

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -20,7 +21,6 @@ from aiohttp import web
 from netlab.api.authentication import FIRST_REQUESTS
 from netlab.model.paths import LabPaths
 
-HANDSHAKE_SECONDS = 10.0
 SHUTDOWN_SECONDS = 2.0
 BACKLOG = 1024
 OPTIONS = (
@@ -49,9 +49,11 @@ def allow_open_files() -> None:
 
 
 @asynccontextmanager
-async def doors(runner: web.AppRunner, paths: LabPaths, open_doors: OpenDoors) -> AsyncIterator[None]:
+async def doors(
+    runner: web.AppRunner, paths: LabPaths, open_doors: OpenDoors, patience: Patience | None = None
+) -> AsyncIterator[None]:
     """Serve by TLS at every door that is there or comes. Connections that came in by one are the server's to end."""
-    served = Doors(runner, paths)
+    served = Doors(runner, paths, patience or Patience())
     stop = open_doors(served.take)
     try:
         yield
@@ -60,20 +62,38 @@ async def doors(runner: web.AppRunner, paths: LabPaths, open_doors: OpenDoors) -
         await served.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a client may take: for TLS to be agreed upon, and from the connection to the first request.
+
+    A client that has asked once may be silent: it watches.
+    """
+
+    handshake_seconds: float = 10.0
+    first_request_seconds: float = 30.0
+
+
 class Doors:
     """The doors by name."""
 
-    def __init__(self, runner: web.AppRunner, paths: LabPaths) -> None:
+    def __init__(self, runner: web.AppRunner, paths: LabPaths, patience: Patience) -> None:
+        self._patience = patience
         self._runner = runner
         self._paths = paths
         self._open: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
 
     def take(self, name: str, door: socket.socket) -> None:
         """Serve at a socket that listens, in place of another of that name."""
         task = asyncio.get_running_loop().create_task(self._serve(name, door))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a door stays shut", exc_info=error)
 
     async def close(self) -> None:
         """Listen no more."""
@@ -84,25 +104,29 @@ class Doors:
             each.close()
 
     async def _serve(self, name: str, door: socket.socket) -> None:
+        async with self._turn:  # one after another: the later one of a name is the one that stays
+            await self._replace(name, door)
+
+    async def _replace(self, name: str, door: socket.socket) -> None:
         for level, option, value in OPTIONS:
             door.setsockopt(level, option, value)
-        address = door.getsockname()[:2]
         if before := self._open.pop(name, None):
             before.close()
+        else:
+            log.info("serving by TLS on %s port %d (%s)", *door.getsockname()[:2], name)
         self._open[name] = await asyncio.get_running_loop().create_server(
             self._connection,
             sock=door,
             backlog=BACKLOG,
             ssl=server_tls(authority=self._paths.authority, certificate=self._paths.server_certificate),
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_handshake_timeout=self._patience.handshake_seconds,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
-        log.info("serving by TLS on %s port %d (%s)", *address, name)
 
     def _connection(self) -> web.RequestHandler:
         assert self._runner.server is not None, "the runner is set up"
         connection = self._runner.server()
-        self._runner.app[FIRST_REQUESTS].expect(connection)
+        self._runner.app[FIRST_REQUESTS].expect(connection, seconds=self._patience.first_request_seconds)
         return connection
 
 

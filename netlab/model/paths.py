@@ -88,6 +88,16 @@ class LabPaths:
         return self.access / f"{node}.kubeconfig"
 
     @property
+    def kubeconfig(self) -> Path:
+        """What `netlab kubectl` gives to kubectl."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def kubectl_cache(self) -> Path:
+        """Where kubectl keeps what it has learnt of the server."""
+        return self.directory / "kubectl-cache"
+
+    @property
     def database(self) -> Path:
         """The API server's objects."""
         return self.directory / "objects.db"
