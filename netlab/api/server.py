@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sqlite3
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -18,37 +19,41 @@ from aiohttp import web
 from netlab.api import describing
 from netlab.api.bodies import WARNINGS
 from netlab.api.cluster import Cluster
-from netlab.api.handlers import CLUSTER, PAGES, handle
+from netlab.api.front import front_of
+from netlab.api.handlers import ACCESS, CLUSTER, PAGES, Access, handle
 from netlab.api.pacing import Pacer
 from netlab.api.pages import Pages
 from netlab.api.statuses import Refusal, no_such_resource
 from netlab.api.store import Store
+from netlab.api.streams.access import PodAccess
 from netlab.model.paths import LabPaths
 
 log = logging.getLogger(__name__)
 
 BODY_LIMIT = 3 * 1024 * 1024
 """Bytes of a request's body, as in Kubernetes."""
+BACKLOG = 128
 STOP = web.AppKey("STOP", asyncio.Event)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def run(paths: LabPaths, listener: socket.socket | None = None) -> None:
-    """Serve the lab's objects until SIGTERM or SIGINT.
+def run(paths: LabPaths, listener: socket.socket | None = None, access: PodAccess | None = None) -> None:
+    """Serve the lab's objects until SIGTERM or SIGINT; `access` is the way into its Pods.
 
     `listener` is a listening socket that outlives this process: clients of a server that died wait for the next one.
     Without it the socket is made at `paths.api_socket`.
     """
-    asyncio.run(_run(paths, listener))
+    asyncio.run(_run(paths, listener, access))
 
 
-async def _run(paths: LabPaths, listener: socket.socket | None) -> None:
+async def _run(paths: LabPaths, listener: socket.socket | None, access: PodAccess | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     store = Store(paths.database)
-    async with serving(Cluster(store), listener or listen(paths.api_socket), stop=stop):
+    listener = listener or listen(paths.api_socket)
+    async with serving(Cluster(store), listener, stop=stop, access=access):
         log.info("serving on %s, resourceVersion %d", paths.api_socket, store.version)
         await stop.wait()
     store.close()
@@ -57,20 +62,35 @@ async def _run(paths: LabPaths, listener: socket.socket | None) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    cluster: Cluster, listener: socket.socket, *, stop: asyncio.Event | None = None
+    cluster: Cluster,
+    listener: socket.socket,
+    *,
+    stop: asyncio.Event | None = None,
+    access: PodAccess | None = None,
 ) -> AsyncIterator[None]:
     """Serve a cluster on a listening socket, which is closed at the end. `stop` is set where it cannot go on."""
     pacer = Pacer(cluster.settle)
     cluster.work_to_do = pacer.request
-    app = application(cluster, stop or asyncio.Event())
+    app = application(cluster, stop or asyncio.Event(), access)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.SockSite(runner, listener).start()
+        door = await accept(listener, front_of(runner, cluster, access))
         yield
+        door.close()
     finally:
         await runner.cleanup()
         pacer.close()
+
+
+async def accept(
+    listener: socket.socket, front: Callable[[], asyncio.Protocol], *, tls: ssl.SSLContext | None = None
+) -> asyncio.Server:
+    """Serve whoever connects to a listening socket."""
+    loop = asyncio.get_running_loop()
+    if listener.family == socket.AF_UNIX:
+        return await loop.create_unix_server(front, sock=listener, ssl=tls, backlog=BACKLOG)
+    return await loop.create_server(front, sock=listener, ssl=tls, backlog=BACKLOG)
 
 
 def listen(path: Path) -> socket.socket:
@@ -85,10 +105,10 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def application(cluster: Cluster, stop: asyncio.Event) -> web.Application:
+def application(cluster: Cluster, stop: asyncio.Event, access: PodAccess | None = None) -> web.Application:
     """The routes."""
     app = web.Application(middlewares=[_refusals], client_max_size=BODY_LIMIT)
-    app[CLUSTER], app[STOP], app[PAGES] = cluster, stop, Pages()
+    app[CLUSTER], app[STOP], app[PAGES], app[ACCESS] = cluster, stop, Pages(), Access(access)
     app.on_response_prepare.append(_warn)
     describing.add_routes(app.router)
     for path in ("/healthz", "/livez", "/readyz"):
