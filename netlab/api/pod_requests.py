@@ -169,8 +169,10 @@ class _Tunnel:
         self._socket = socket
 
     async def read(self) -> bytes:
-        message = await self._socket.receive()
-        return bytes(message.data) if message.type is web.WSMsgType.BINARY else b""
+        while (message := await self._socket.receive()).type is web.WSMsgType.BINARY:
+            if message.data:  # an empty message is none: kubectl sends one for a frame without a body
+                return bytes(message.data)
+        return b""
 
     async def write(self, data: bytes) -> None:
         await self._socket.send_bytes(data)

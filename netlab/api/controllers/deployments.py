@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from netlab.api.controllers.deployment_status import status_of
 from netlab.api.controllers.index import Index, owned_by
 from netlab.api.controllers.rollouts import Version, limits_of, recreate, rolling
 from netlab.api.controllers.telling import tell
-from netlab.api.encoding import encode_part
+from netlab.api.encoding import Json, encode_part
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
 from netlab.model.objects import (
@@ -142,9 +143,17 @@ class DeploymentController:
 
 def hash_of(template: PodTemplate) -> str:
     """A short name for a template: Pods with the same one were made from the same template."""
-    digest = hashlib.sha256(encode_part(template)).digest()
+    said = json.dumps(_said(json.loads(encode_part(template))), sort_keys=True)
+    digest = hashlib.sha256(said.encode()).digest()
     alphabet = "bcdfghjklmnpqrstvwxz2456789"
     return "".join(alphabet[byte % len(alphabet)] for byte in digest[:10])
+
+
+def _said(value: Json) -> Json:
+    """Without what is empty: clients differ in whether they write that, and in which order they write."""
+    if isinstance(value, dict):
+        return {key: said for key, each in value.items() if (said := _said(each)) not in (None, "", {}, [])}
+    return [_said(each) for each in value] if isinstance(value, list) else value
 
 
 def revision(value: ReplicaSet) -> int:
