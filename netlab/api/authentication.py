@@ -58,16 +58,13 @@ FIRST_REQUESTS = web.AppKey("FIRST_REQUESTS", FirstRequests)
 async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request pass if it is known who asks. Raises Refusal 401."""
     request.app[FIRST_REQUESTS].came(request.protocol)
-    if identify(request) is None:
+    if request.transport is None or identify(request.transport) is None:
         raise Refusal(401, "Unauthorized", "Unauthorized")
     return await handler(request)
 
 
-def identify(request: web.Request) -> Identity | None:
-    """Who asks, by the connection that the request came by; None: nobody that is known."""
-    transport = request.transport
-    if transport is None:
-        return None
+def identify(transport: asyncio.BaseTransport) -> Identity | None:
+    """Who asks by that connection; None: nobody that is known."""
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family == socket.AF_UNIX:
         return OWNER

@@ -14,11 +14,10 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from aiohttp import web
-
-from netlab.api.authentication import FIRST_REQUESTS
+from netlab.api.front import Reception
 from netlab.model.paths import LabPaths
 
 SHUTDOWN_SECONDS = 2.0
@@ -50,10 +49,10 @@ def allow_open_files() -> None:
 
 @asynccontextmanager
 async def doors(
-    runner: web.AppRunner, paths: LabPaths, open_doors: OpenDoors, patience: Patience | None = None
+    reception: Reception, paths: LabPaths, open_doors: OpenDoors, patience: Patience | None = None
 ) -> AsyncIterator[None]:
     """Serve by TLS at every door that is there or comes. Connections that came in by one are the server's to end."""
-    served = Doors(runner, paths, patience or Patience())
+    served = Doors(reception, paths, patience or Patience())
     stop = open_doors(served.take)
     try:
         yield
@@ -76,9 +75,9 @@ class Patience:
 class Doors:
     """The doors by name."""
 
-    def __init__(self, runner: web.AppRunner, paths: LabPaths, patience: Patience) -> None:
+    def __init__(self, reception: Reception, paths: LabPaths, patience: Patience) -> None:
         self._patience = patience
-        self._runner = runner
+        self._reception = reception
         self._paths = paths
         self._open: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task[None]] = set()
@@ -115,19 +114,13 @@ class Doors:
         else:
             log.info("serving by TLS on %s port %d (%s)", *door.getsockname()[:2], name)
         self._open[name] = await asyncio.get_running_loop().create_server(
-            self._connection,
+            partial(self._reception.receive, self._patience.first_request_seconds),
             sock=door,
             backlog=BACKLOG,
             ssl=server_tls(authority=self._paths.authority, certificate=self._paths.server_certificate),
             ssl_handshake_timeout=self._patience.handshake_seconds,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
-
-    def _connection(self) -> web.RequestHandler:
-        assert self._runner.server is not None, "the runner is set up"
-        connection = self._runner.server()
-        self._runner.app[FIRST_REQUESTS].expect(connection, seconds=self._patience.first_request_seconds)
-        return connection
 
 
 def server_tls(*, authority: Path, certificate: Path) -> ssl.SSLContext:
