@@ -93,14 +93,21 @@ class Desk:
 
     def answer(self, name: str | None, key: str, value: str) -> None:
         """Remember an answer of the learner's. NotFound: the lab asks nothing of that name."""
-        folder, session = self.folder(name)
+        folder, _ = self.folder(name)
         keys = [each.answer.key for each in folder.spec.requirements if each.answer]
         if key not in keys:
             raise NotFound(
                 f"lab {folder.name} asks nothing called {key}: it asks for {', '.join(keys) or 'no answers'}"
             )
-        answered = session.model_copy(update={"answers": {**session.answers, key: value}})
-        self.progress.change(folder.name, lambda known: known.model_copy(update={"session": answered}))
+        self.progress.change(folder.name, lambda known: answered(known, key, value))
+
+
+def answered(known: LabProgress, key: str, value: str) -> LabProgress:
+    """What is known of a lab after one more answer; the last one to a question counts."""
+    if known.session is None:
+        return known
+    session = known.session.model_copy(update={"answers": {**known.session.answers, key: value}})
+    return known.model_copy(update={"session": session})
 
 
 def tried(known: LabProgress, graded: LabGrade, *, at: float) -> LabProgress:

@@ -16,7 +16,8 @@ from training_desk import LIBRARY, Learner, learner
 from netlab.training.desk import Desk
 from netlab.training.progress import ProgressFile
 
-FIRST, NAMES_LAB, EXAM = "01-find-the-service", "13-no-name", "22-exam-firewall"
+FIRST, BY_HAND = "01-find-the-service", "02-clusterip-by-hand"
+NAMES_LAB, EXAM = "13-no-name", "22-exam-firewall"
 ROOT = LIBRARY.parents[1]
 DESTROY = """
 iptables -F; iptables -t nat -F; iptables -t nat -X; ip6tables -F; nft flush ruleset
@@ -146,3 +147,14 @@ def test_a_class_is_graded_whatever_it_hands_in(root: Caller) -> None:
 def hand_in(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(text)
+
+
+def test_an_ordinary_user_learns_and_grades_as_root_does(user: Caller) -> None:
+    with learner(user, BY_HAND) as somebody:
+        assert somebody.lab("check").status == 1
+        somebody.run(somebody.folder.solutions[0])
+        assert somebody.lab("check").status == 0
+    work = user.file("work.sh", (LIBRARY / FIRST / "solutions" / "2-know.sh").read_text())
+    tried = user.json("lab", "try", FIRST, str(work))
+    assert tried["passed"], tried
+    assert user.json("ls")["labs"] == []

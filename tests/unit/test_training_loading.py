@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from netlab.training.desk import drawn_faults
 from netlab.training.loading import find_folder, lab_folders, load_folder
 
 SOUND = "02-clusterip-by-hand"
+DOCS = LIBRARY.parents[1] / "docs"
 EXAM = "24-exam-everything"
 Edit = Callable[[str], str]
 
@@ -46,6 +48,11 @@ def line(folder: Path, words: str, *, file: str = "lab.yaml") -> int:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_lab_of_netlab_is_as_it_should_be(name: str) -> None:
     assert load_folder(LIBRARY / name).name == name
+
+
+def test_the_documentation_lists_every_lab_with_its_modes() -> None:
+    listed = re.findall(r"^\| `(\d\d-[a-z-]+)` \|.*\| ([a-z, ]+) \|$", (DOCS / "labs.md").read_text(), re.MULTILINE)
+    assert dict(listed) == {name: ", ".join(load_folder(LIBRARY / name).spec.modes) for name in NAMES}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from netlab.errors import InvalidInput
 from netlab.model.language import Language
 from netlab.model.modes import ProxyMode
 from netlab.model.training import LabGrade, RequirementResult
-from netlab.training.desk import tried
+from netlab.training.desk import answered, tried
 from netlab.training.progress import LabProgress, ProgressFile, Session, state_file
 
 LAB = "03-chances"
@@ -41,6 +41,15 @@ def test_a_lab_is_new_then_started_then_tried_then_solved() -> None:
     assert (known.state, known.attempts[0].unmet) == ("tried", ("even",))
     known = tried(known, grade(met=True, seconds=60.0), at=160.0)
     assert (known.state, known.solved_in_seconds) == ("solved", 60.0)
+
+
+def test_the_last_answer_to_a_question_counts() -> None:
+    known = LabProgress(session=SESSION)
+    for key, value in (("holder", "node/n1"), ("port", "80"), ("holder", "none")):
+        known = answered(known, key, value)
+    assert known.session is not None
+    assert known.session.answers == {"holder": "none", "port": "80"}
+    assert answered(LabProgress(), "holder", "none") == LabProgress(), "a lab that is not started has no answers"
 
 
 def test_the_best_time_stays() -> None:
