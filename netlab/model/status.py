@@ -45,7 +45,8 @@ class ProxyStatus(Row):
 
     `synced` means that the rules follow from the newest Services and EndpointSlices. `last_sync_seconds` is how long
     the last sync took. `complaints` are the objects that it does not serve, or not wholly. `backend` tells which of the
-    kernel's tables hold the rules.
+    kernel's tables hold the rules. `listed` tells whether it has had any objects from the API server since it began,
+    None where it does not answer.
     """
 
     running: bool
@@ -54,6 +55,7 @@ class ProxyStatus(Row):
     last_sync_seconds: float | None = None
     complaints: tuple[str, ...] = ()
     backend: Backend | None = None
+    listed: bool | None = None
 
 
 class ComplaintRow(Row):
