@@ -47,6 +47,7 @@ def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> di
             rules=report.rules if report else None,
             last_sync_seconds=report.last_sync_seconds if report else None,
             backend=report.backend if report else None,
+            listed=bool(report.followed) if report else None,
             complaints=report.complaints if report else (),
             lost=report.lost if report else "",
         )
