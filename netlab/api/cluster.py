@@ -13,11 +13,14 @@ from netlab.api.controllers.events import EventLimiter
 from netlab.api.controllers.garbage import GarbageCollector
 from netlab.api.controllers.index import Index
 from netlab.api.controllers.kubernetes_service import KubernetesServiceController
+from netlab.api.controllers.legacy_endpoints import EndpointsController
 from netlab.api.controllers.load_balancers import LoadBalancerController
 from netlab.api.controllers.loop import Controllers
 from netlab.api.controllers.namespaces import NamespaceController
 from netlab.api.controllers.nodes import NodeController
+from netlab.api.controllers.replica_sets import ReplicaSetController
 from netlab.api.controllers.scheduler import Scheduler
+from netlab.api.controllers.service_addresses import ServiceAddressController, ServiceRangeController
 from netlab.api.deleting import NOW, Deletion
 from netlab.api.encoding import Json, as_json, decode_json
 from netlab.api.openapi.shapes import shape_of
@@ -54,12 +57,16 @@ class Cluster:
             (
                 NamespaceController(store),
                 GarbageCollector(store, index),
+                ServiceRangeController(store),
+                ServiceAddressController(store),
                 NodeController(store, index),
                 KubernetesServiceController(store, self._admission),
                 DeploymentController(store, index, self._admission),
+                ReplicaSetController(store, index, self._admission),
                 Scheduler(store, index),
                 LoadBalancerController(store),
                 EndpointSliceController(store, index, self._admission),
+                EndpointsController(store, index, self._admission),
                 EventLimiter(store),
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
@@ -14,12 +15,12 @@ from netlab.api.listing import Answer, list_objects, watch_objects
 from netlab.api.negotiation import Form
 from netlab.api.pages import Pages
 from netlab.api.patch_requests import patch_object
+from netlab.api.pod_requests import CONNECTING, handle_pod
 from netlab.api.registry import AGENT
 from netlab.api.requests import Target, list_options, parse_path
 from netlab.api.scale import SCALED, handle_scale
 from netlab.api.selectors import predicate
 from netlab.api.statuses import (
-    Refusal,
     Status,
     StatusDetails,
     bad_request,
@@ -27,12 +28,23 @@ from netlab.api.statuses import (
     no_such_resource,
     not_allowed,
 )
+from netlab.api.streams.access import PodAccess
 from netlab.api.tables.table import partial, table
 from netlab.api.write_options import DeleteOptions, WriteOptions, delete_options, write_options
 from netlab.model.objects import Endpoints, Event, KubernetesObject, Namespace, Pod, Service
 
 CLUSTER = web.AppKey("CLUSTER", Cluster)
 PAGES = web.AppKey("PAGES", Pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The way into the lab's Pods, where there is one."""
+
+    pods: PodAccess | None
+
+
+ACCESS = web.AppKey("ACCESS", Access)
 CREATED_BY_UPDATE = (Service, Endpoints, Event)
 """Kinds of which an update creates what is not there, as in Kubernetes."""
 
@@ -44,6 +56,8 @@ async def handle(request: web.Request) -> web.StreamResponse:
         return await _handle_collection(request, cluster, target)
     if target.subresource == "scale" and target.kind in SCALED:
         return await handle_scale(request, cluster, target, options_of(request))
+    if target.kind is Pod and target.subresource in ("log", *CONNECTING):
+        return await handle_pod(request, cluster, target, request.app[ACCESS].pods)
     if target.subresource not in ("", "status") and not _is_finalize(request, target):
         raise no_such_resource()
     return await _handle_object(request, cluster, target, target.name)
@@ -181,6 +195,3 @@ def _completed(value: KubernetesObject, target: Target) -> KubernetesObject:
         "namespace": (target.namespace or "default") if target.kind.NAMESPACED else None,
     }
     return value.model_copy(update={"metadata": metadata.model_copy(update=completed)})
-
-
-__all__ = ["CLUSTER", "PAGES", "Refusal", "handle", "json_response", "options_of"]

@@ -21,6 +21,7 @@ from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
 from netlab.model.connections import FlowTable
 from netlab.model.drift import DriftReport
+from netlab.model.faring import Fate, Way
 from netlab.model.journey import CheckResult, ExpectationResult, Journey, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
@@ -28,6 +29,7 @@ from netlab.model.rule_listing import RuleDifferences, RuleSet
 from netlab.model.training import PacketCheck
 
 _expectation_results: TypeAdapter[tuple[ExpectationResult, ...]] = TypeAdapter(tuple[ExpectationResult, ...])
+_fates: TypeAdapter[list[Fate]] = TypeAdapter(list[Fate])
 FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
@@ -233,6 +235,12 @@ def prove(paths: LabPaths, checks: Sequence[PacketCheck]) -> tuple[ExpectationRe
     """Try what a training lab asks of packets, in the order of the checks."""
     asked = json.dumps([check.model_dump(mode="json", by_alias=True) for check in checks])
     return _expectation_results.validate_json(run_task(paths, TaskName.PROVE, checks=asked))
+
+
+def fates(paths: LabPaths, ways: Sequence[Way]) -> list[Fate]:
+    """How the packets of each way fare, in their order."""
+    asked = json.dumps([way.model_dump(mode="json") for way in ways])
+    return _fates.validate_json(run_task(paths, TaskName.FATES, ways=asked))
 
 
 def holders(paths: LabPaths, of: str) -> tuple[str, ...]:

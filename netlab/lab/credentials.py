@@ -15,12 +15,12 @@ from pathlib import Path
 from netlab.api.certificates import Authority, server_names
 from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import CLUSTER_DOMAIN
+from netlab.lab.access import ADMIN
 from netlab.lab.messages import AgentKind
 from netlab.model.paths import LabPaths
 from netlab.model.topology import Topology, TopologySpec
 from netlab.plan.control_plane import API_PORT, KUBERNETES, control_plane, kubernetes_address
 
-ADMIN = "admin"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MASTERS, NODES = "system:masters", "system:nodes"
 PROXY_USER = "system:kube-proxy"

@@ -104,8 +104,9 @@ def _time_line(places: Sequence[str], sights: Sequence[Sight]) -> Iterator[str]:
     """A lane a place, time from left to right; what a dot is, the pointer tells."""
     shown = sights[:MOST_SHOWN]
     last = max((sight.milliseconds for sight in shown), default=0.0) or 1.0
-    lanes = {place: LANE * (number + 1) for number, place in enumerate(places)}
-    height = LANE * (len(places) + 2)
+    passed = {sight.place for sight in shown}
+    lanes = {place: LANE * (number + 1) for number, place in enumerate(each for each in places if each in passed)}
+    height = LANE * (len(lanes) + 2)
     yield f'<svg viewBox="0 0 {LEFT + WIDTH + 20} {height}" role="img"><title>packets by place and time</title>'
     for place, y in lanes.items():
         yield f'<line class="lane" x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y}" y2="{y}"/>'

@@ -55,10 +55,12 @@ def seeds(spec: LabSpec) -> list[int]:
 def solutions(folder: LabFolder, mode: ProxyMode) -> tuple[Path, ...]:
     """The solutions that are tried in that mode: each one in some mode, and in each mode one at least.
 
-    Mode ipvs, which few machines have, has the first of them over again.
+    Mode ipvs, which few machines have, is beside that: where it is not the lab's own, the first solution is tried.
     """
     modes = [each for each in folder.spec.modes if each is not ProxyMode.IPVS]
-    return folder.solutions[modes.index(mode) :: len(modes)] if mode in modes else folder.solutions
+    if mode in modes:
+        return folder.solutions[modes.index(mode) :: len(modes)]
+    return folder.solutions[:1] if modes else folder.solutions
 
 
 @pytest.mark.root

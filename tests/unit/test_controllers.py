@@ -264,7 +264,7 @@ def test_a_deployment_has_its_replicas_owned_labelled_and_counted() -> None:
         for name, pod in made.items():
             hash_ = pod.metadata.labels["pod-template-hash"]
             assert name.startswith(f"web-{hash_}-")
-            assert pod.metadata.owner_references[0].name == "web"
+            assert pod.metadata.owner_references[0].name == f"web-{hash_}"
         set_ready(cluster, next(iter(made)))
         status = cluster.store.get(Deployment, "web").status
         assert (status.replicas, status.ready_replicas, status.observed_generation) == (3, 1, 1)
@@ -279,15 +279,21 @@ def test_scaling_down_takes_what_is_not_ready_first_and_then_the_youngest() -> N
         assert list(pods(cluster)) == names[1:3]
 
 
-def test_a_changed_template_replaces_every_pod_and_a_changed_count_none() -> None:
+def test_a_changed_template_replaces_every_pod_one_by_one_and_a_changed_count_none() -> None:
     with a_cluster() as cluster:
         cluster.create(a_deployment(replicas=2))
         first = set(pods(cluster))
         cluster.patch(cluster.store.get(Deployment, "web"), {"spec": {"replicas": 3}})
         assert first < set(pods(cluster))
+        old = set(pods(cluster))
+        set_ready(cluster, *old)
         cluster.update(a_deployment(replicas=3, image="other"))
+        while new := [name for name, pod in pods(cluster).items() if not pod.condition("Ready")]:
+            # A Pod more than wanted, and none fewer that are ready: maxSurge and maxUnavailable are a quarter of three.
+            assert (len(pods(cluster)), len(new)) == (4, 1)
+            set_ready(cluster, *new)
         assert len(pods(cluster)) == 3
-        assert not first & set(pods(cluster))
+        assert not old & set(pods(cluster))
 
 
 def test_a_pod_of_a_deployment_that_is_deleted_is_replaced() -> None:
