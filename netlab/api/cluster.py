@@ -12,6 +12,7 @@ from netlab.api.controllers.endpointslices import EndpointSliceController
 from netlab.api.controllers.events import EventLimiter
 from netlab.api.controllers.garbage import GarbageCollector
 from netlab.api.controllers.index import Index
+from netlab.api.controllers.kubernetes_service import KubernetesServiceController
 from netlab.api.controllers.legacy_endpoints import EndpointsController
 from netlab.api.controllers.load_balancers import LoadBalancerController
 from netlab.api.controllers.loop import Controllers
@@ -59,6 +60,7 @@ class Cluster:
                 ServiceRangeController(store),
                 ServiceAddressController(store),
                 NodeController(store, index),
+                KubernetesServiceController(store, self._admission),
                 DeploymentController(store, index, self._admission),
                 ReplicaSetController(store, index, self._admission),
                 Scheduler(store, index),

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 from yarl import URL
 
+from netlab.api.authentication import FIRST_REQUESTS, identify
 from netlab.api.cluster import Cluster
 from netlab.api.pod_requests import CONNECTING, check_running, command_request, serve_spdy
 from netlab.api.requests import Target, parse_path
@@ -69,13 +69,34 @@ def upgrade_in(head: bytes, cluster: Cluster) -> Upgrade | None:
     return None
 
 
-class Front(asyncio.Protocol):
-    """One connection, until it is clear who serves it."""
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """Where connections of every kind come in; `access` is the way into Pods."""
 
-    def __init__(self, server: Callable[[], asyncio.Protocol], cluster: Cluster, access: PodAccess | None) -> None:
-        self._server = server
-        self._cluster = cluster
-        self._access = access
+    runner: web.AppRunner
+    cluster: Cluster
+    access: PodAccess | None
+
+    def receive(self, seconds: float | None = None) -> Front:
+        """A new connection's protocol; `seconds` is what it may take until its first request."""
+        return Front(self, seconds)
+
+    def server(self, seconds: float | None) -> web.RequestHandler:
+        """The protocol of a connection that aiohttp serves."""
+        assert self.runner.server is not None, "the runner is set up"
+        connection = self.runner.server()
+        if seconds is not None:
+            self.runner.app[FIRST_REQUESTS].expect(connection, seconds=seconds)
+        return connection
+
+
+class Front(asyncio.Protocol):
+    """One connection, until it is clear who serves it. It may take `seconds` to ask for something, or for ever."""
+
+    def __init__(self, reception: Reception, seconds: float | None) -> None:
+        self._reception = reception
+        self._seconds = seconds
+        self._waiting: asyncio.TimerHandle | None = None
         self._seen = b""
         self._transport: asyncio.Transport | None = None
 
@@ -83,6 +104,12 @@ class Front(asyncio.Protocol):
         """As asyncio.Protocol says."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self._seconds is not None:
+            self._waiting = asyncio.get_running_loop().call_later(self._seconds, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As asyncio.Protocol says."""
+        self._wait_no_more()
 
     def data_received(self, data: bytes) -> None:
         """As asyncio.Protocol says."""
@@ -90,15 +117,26 @@ class Front(asyncio.Protocol):
         end = self._seen.find(HEAD_END)
         if end < 0 and len(self._seen) < HEAD_LIMIT and self._seen[:4] in (b"GET ", b"POST"):
             return
-        upgrade = upgrade_in(self._seen[:end], self._cluster) if end >= 0 and self._access else None
+        self._wait_no_more()
+        upgrade = self._upgrade(self._seen[:end]) if end >= 0 else None
         if upgrade is None:
             self._hand_over()
         else:
             self._change_over(upgrade, self._seen[end + len(HEAD_END) :])
 
+    def _wait_no_more(self) -> None:
+        if self._waiting:
+            self._waiting.cancel()
+
+    def _upgrade(self, head: bytes) -> Upgrade | None:
+        """Who may not ask is told so by aiohttp's side."""
+        if self._reception.access is None or self._transport is None or identify(self._transport) is None:
+            return None
+        return upgrade_in(head, self._reception.cluster)
+
     def _hand_over(self) -> None:
         assert self._transport is not None
-        server = self._server()
+        server = self._reception.server(self._seconds)
         self._transport.set_protocol(server)
         server.connection_made(self._transport)
         server.data_received(self._seen)
@@ -119,10 +157,10 @@ class Front(asyncio.Protocol):
         task.add_done_callback(_serving.discard)
 
     async def _serve(self, upgrade: Upgrade, carrier: _Carrier) -> None:
-        assert self._access is not None
+        assert self._reception.access is not None
         assert self._transport is not None
         try:
-            await serve_spdy(carrier, upgrade.url, upgrade.target, upgrade.pod, self._access)
+            await serve_spdy(carrier, upgrade.url, upgrade.target, upgrade.pod, self._reception.access)
         finally:
             self._transport.close()
 
@@ -142,10 +180,3 @@ class _Carrier:
     async def write(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
-
-
-def front_of(runner: web.AppRunner, cluster: Cluster, access: PodAccess | None) -> Callable[[], asyncio.Protocol]:
-    """Makes the protocol of each new connection."""
-    server = runner.server
-    assert server is not None
-    return lambda: Front(server, cluster, access)

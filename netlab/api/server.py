@@ -10,19 +10,20 @@ import os
 import signal
 import socket
 import sqlite3
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from netlab.api import describing
+from netlab.api.authentication import FIRST_REQUESTS, FirstRequests, authenticated
 from netlab.api.bodies import WARNINGS
 from netlab.api.cluster import Cluster
-from netlab.api.front import front_of
+from netlab.api.front import Reception
 from netlab.api.handlers import ACCESS, CLUSTER, PAGES, Access, handle
 from netlab.api.pacing import Pacer
 from netlab.api.pages import Pages
+from netlab.api.secure import OpenDoors, allow_open_files, doors, no_doors
 from netlab.api.statuses import Refusal, no_such_resource
 from netlab.api.store import Store
 from netlab.api.streams.access import PodAccess
@@ -37,23 +38,32 @@ STOP = web.AppKey("STOP", asyncio.Event)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def run(paths: LabPaths, listener: socket.socket | None = None, access: PodAccess | None = None) -> None:
+def run(
+    paths: LabPaths,
+    listener: socket.socket | None = None,
+    *,
+    open_doors: OpenDoors = no_doors,
+    access: PodAccess | None = None,
+) -> None:
     """Serve the lab's objects until SIGTERM or SIGINT; `access` is the way into its Pods.
 
     `listener` is a listening socket that outlives this process: clients of a server that died wait for the next one.
-    Without it the socket is made at `paths.api_socket`.
+    Without it the socket is made at `paths.api_socket`. `open_doors` brings the sockets that listen for TLS.
     """
-    asyncio.run(_run(paths, listener, access))
+    allow_open_files()
+    asyncio.run(_run(paths, listener or listen(paths.api_socket), open_doors, access))
 
 
-async def _run(paths: LabPaths, listener: socket.socket | None, access: PodAccess | None) -> None:
+async def _run(paths: LabPaths, listener: socket.socket, open_doors: OpenDoors, access: PodAccess | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     store = Store(paths.database)
-    listener = listener or listen(paths.api_socket)
-    async with serving(Cluster(store), listener, stop=stop, access=access):
+    async with (
+        serving(Cluster(store), listener, stop=stop, access=access) as reception,
+        doors(reception, paths, open_doors),
+    ):
         log.info("serving on %s, resourceVersion %d", paths.api_socket, store.version)
         await stop.wait()
     store.close()
@@ -67,7 +77,7 @@ async def serving(
     *,
     stop: asyncio.Event | None = None,
     access: PodAccess | None = None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Reception]:
     """Serve a cluster on a listening socket, which is closed at the end. `stop` is set where it cannot go on."""
     pacer = Pacer(cluster.settle)
     cluster.work_to_do = pacer.request
@@ -75,22 +85,13 @@ async def serving(
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        door = await accept(listener, front_of(runner, cluster, access))
-        yield
+        reception = Reception(runner, cluster, access)
+        door = await asyncio.get_running_loop().create_unix_server(reception.receive, sock=listener, backlog=BACKLOG)
+        yield reception
         door.close()
     finally:
         await runner.cleanup()
         pacer.close()
-
-
-async def accept(
-    listener: socket.socket, front: Callable[[], asyncio.Protocol], *, tls: ssl.SSLContext | None = None
-) -> asyncio.Server:
-    """Serve whoever connects to a listening socket."""
-    loop = asyncio.get_running_loop()
-    if listener.family == socket.AF_UNIX:
-        return await loop.create_unix_server(front, sock=listener, ssl=tls, backlog=BACKLOG)
-    return await loop.create_server(front, sock=listener, ssl=tls, backlog=BACKLOG)
 
 
 def listen(path: Path) -> socket.socket:
@@ -107,8 +108,9 @@ def listen(path: Path) -> socket.socket:
 
 def application(cluster: Cluster, stop: asyncio.Event, access: PodAccess | None = None) -> web.Application:
     """The routes."""
-    app = web.Application(middlewares=[_refusals], client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=[_refusals, authenticated], client_max_size=BODY_LIMIT)
     app[CLUSTER], app[STOP], app[PAGES], app[ACCESS] = cluster, stop, Pages(), Access(access)
+    app[FIRST_REQUESTS] = FirstRequests()
     app.on_response_prepare.append(_warn)
     describing.add_routes(app.router)
     for path in ("/healthz", "/livez", "/readyz"):

@@ -98,11 +98,17 @@ def _newest(client: SyncClient, kind: type[KubernetesObject], label_selector: st
     return max((int(version) for version in versions if version), default=0)
 
 
-def wait_for_pods(client: SyncClient, progress: Callable[[str], None]) -> tuple[Pod, ...]:
+def wait_for_pods(
+    client: SyncClient,
+    progress: Callable[[str], None],
+    *,
+    within: int = PODS_WITHIN,
+    probed_within: int = PROBED_WITHIN,
+) -> tuple[Pod, ...]:
     """Follow the Pods until each of them serves, or time is up: some are made to fail their readiness probes."""
     listed, version = client.list(Pod)
     pods = {pod.key: pod for pod in listed}
-    for settled, seconds in ((_started, PODS_WITHIN), (_ready, PROBED_WITHIN)):
+    for settled, seconds in ((_started, within), (_ready, probed_within)):
         version = _follow(client, pods, version=version, settled=settled, seconds=seconds, progress=progress)
     return tuple(pods.values())
 

@@ -120,8 +120,8 @@ def test_a_list_names_its_kind_and_version_and_holds_the_objects(served: Path, c
     assert status == 200
     assert (body["kind"], body["apiVersion"]) == ("ServiceList", "v1")
     assert int(body["metadata"]["resourceVersion"]) >= int(created.metadata.resource_version or 0)
-    assert [item["metadata"]["name"] for item in body["items"]] == ["web"]
-    assert (body["items"][0]["kind"], body["items"][0]["apiVersion"]) == ("Service", "v1")
+    assert [item["metadata"]["name"] for item in body["items"]] == ["kubernetes", "web"]
+    assert (body["items"][1]["kind"], body["items"][1]["apiVersion"]) == ("Service", "v1")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_list_by_fields_holds_what_matches(client: SyncClient) -> None:
     client.create(a_service("normal"))
     client.create(Namespace(metadata=ObjectMeta(name="shop")))
     found, _ = client.list(Service, field_selector="spec.clusterIP!=None")
-    assert [service.metadata.name for service in found] == ["normal"]
+    assert [service.metadata.name for service in found] == ["kubernetes", "normal"]
     found, _ = client.list(Service, field_selector="metadata.name=headless,metadata.namespace=default")
     assert [service.metadata.name for service in found] == ["headless"]
     assert client.list(Service, namespace="shop")[0] == ()
