@@ -160,7 +160,7 @@ def test_mistakes_in_a_manifest_are_told(kubectl: Kubectl) -> None:
     assert "targetport" in wrong.err
     wrong = kubectl.run("apply", "-f", "-", text=SHOP.replace("port: 8080", "port: 80800"))
     assert "must be between 1 and 65535, inclusive" in wrong.err
-    assert kubectl("get svc -o name") == "service/web\n"
+    assert kubectl("get svc -o name") == "service/kubernetes\nservice/web\n"
 
 
 def test_server_side_apply_tells_of_conflicts(kubectl: Kubectl) -> None:
@@ -251,7 +251,7 @@ def test_a_watch_shows_what_happens_in_columns(kubectl: Kubectl) -> None:
         assert watching.stdout is not None
         try:
             assert watching.stdout.readline().split()[:2] == ["NAME", "TYPE"]
-            assert watching.stdout.readline().startswith("web ")
+            assert [watching.stdout.readline().split()[0] for _ in range(2)] == ["kubernetes", "web"]
             kubectl("create service clusterip late --tcp=80")
             assert re.match(r"late +ClusterIP ", watching.stdout.readline())
         finally:
@@ -263,4 +263,4 @@ def test_what_the_chapter_made_is_deleted(kubectl: Kubectl) -> None:
     kubectl("delete service web")
     kubectl("delete deployment web --cascade=foreground --timeout=30s")
     until(lambda: kubectl("get all -l app=web -o name") == "")
-    assert kubectl("get endpointslices -o name") == ""
+    assert kubectl("get endpointslices -l kubernetes.io/service-name=web -o name") == ""
