@@ -21,6 +21,7 @@ from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
 from netlab.model.connections import FlowTable
 from netlab.model.drift import DriftReport
+from netlab.model.faring import Fate, Way
 from netlab.model.journey import CheckResult, ExpectationResult, Journey, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
@@ -28,6 +29,7 @@ from netlab.model.rule_listing import RuleDifferences, RuleSet
 from netlab.model.training import PacketCheck
 
 _expectation_results: TypeAdapter[tuple[ExpectationResult, ...]] = TypeAdapter(tuple[ExpectationResult, ...])
+_fates: TypeAdapter[list[Fate]] = TypeAdapter(list[Fate])
 FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
@@ -191,6 +193,26 @@ def capturing(
         yield running
 
 
+@contextmanager
+def providing_credentials(paths: LabPaths) -> Iterator[RunningTask]:
+    """Certificates for all that the topology has, being made; `result` waits until they are."""
+    with _started(paths, messages.Task(name=TaskName.CREDENTIALS), ()) as running:
+        yield running
+
+
+def open_entrance(paths: LabPaths, name: str, entrance: socket.socket, *, where: str) -> str:
+    """Have the API server serve by TLS at that socket, bound in the namespace `where`: the address, as HOST:PORT.
+
+    An entrance of that name in that place stays, and its address is the answer; one in another place goes.
+    """
+    with connected(paths) as connection:
+        messages.send(connection, messages.OpenEntrance(name=name, where=where), (entrance.fileno(),))
+        answer, _ = reply(connection)
+    if not isinstance(answer, messages.Opened):
+        raise TypeError(f"the lab process answered {answer.say} to an entrance")
+    return answer.address
+
+
 def probe(
     paths: LabPaths, from_: str, to: str, *, protocol: str = "tcp", count: int = 1, timeout: float = 1.0, size: int = 0
 ) -> ProbeResult:
@@ -222,6 +244,12 @@ def prove(paths: LabPaths, checks: Sequence[PacketCheck]) -> tuple[ExpectationRe
     """Try what a training lab asks of packets, in the order of the checks."""
     asked = json.dumps([check.model_dump(mode="json", by_alias=True) for check in checks])
     return _expectation_results.validate_json(run_task(paths, TaskName.PROVE, checks=asked))
+
+
+def fates(paths: LabPaths, ways: Sequence[Way]) -> list[Fate]:
+    """How the packets of each way fare, in their order."""
+    asked = json.dumps([way.model_dump(mode="json") for way in ways])
+    return _fates.validate_json(run_task(paths, TaskName.FATES, ways=asked))
 
 
 def holders(paths: LabPaths, of: str) -> tuple[str, ...]:

@@ -34,11 +34,13 @@ def seeds(spec: LabSpec) -> list[int]:
     """Few seeds that draw, together, each fault that can be drawn."""
     if spec.draw is None:
         return [0]
-    missing = {(fault.fault, fault.on) for fault in spec.draw.from_ if not fault.modes or spec.modes[0] in fault.modes}
+    missing = {
+        (fault.fault, fault.victim) for fault in spec.draw.from_ if not fault.modes or spec.modes[0] in fault.modes
+    }
     found = []
     while missing:
         drawn = {
-            seed: {(f.fault, f.on) for f in drawn_faults(spec, mode=spec.modes[0], seed=seed)} for seed in range(60)
+            seed: {(f.fault, f.victim) for f in drawn_faults(spec, mode=spec.modes[0], seed=seed)} for seed in range(60)
         }
         best = max(drawn, key=lambda seed: len(drawn[seed] & missing))
         found.append(best)

@@ -72,8 +72,8 @@ def test_an_api_error_exits_by_its_status(status: int, code: int) -> None:
     assert errors.ApiError(status, "Reason", "message").exit_code == code
 
 
-def test_the_wheel_holds_every_topology_of_the_checkout(wheel: zipfile.ZipFile) -> None:
-    there = {f"netlab/{path.relative_to(ROOT)}" for path in (ROOT / "topologies").rglob("*.yaml")}
+def test_the_wheel_holds_every_topology_and_lab_of_the_checkout(wheel: zipfile.ZipFile) -> None:
+    there = {f"netlab/{path.relative_to(ROOT)}" for path in (ROOT / "topologies").rglob("*") if path.is_file()}
     assert there
     assert there <= set(wheel.namelist())
 

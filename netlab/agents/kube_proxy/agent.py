@@ -63,7 +63,8 @@ def say_nothing(_: Complaint) -> None:
 class KubeProxy:
     """Objects from a source to the Proxier, when to sync, and what hangs on it.
 
-    `tell` is called with every new complaint. `refused` are objects of the source that could not be read.
+    `tell` is called with every new complaint. `refused` are objects of the source that could not be read. `lost` tells
+    why the source cannot be reached.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class KubeProxy:
         families: tuple[Family, ...] = tuple(Family),
         refused: Iterable[Complaint] = (),
         tell: Callable[[Complaint], None] = say_nothing,
+        lost: Callable[[], str] = str,
     ) -> None:
         self.metrics = Metrics()
+        self._lost = lost
         self.mode = config.mode
         self._config = config
         self._options = options
@@ -111,6 +114,10 @@ class KubeProxy:
     def backend(self) -> Backend | None:
         """Where the kernel has the rules, of both families alike; None before the first sync."""
         return next(iter(self._backends.values()), None)
+
+    def lost(self) -> str:
+        """Why the source cannot be reached; empty while it can."""
+        return self._lost()
 
     def healthy(self) -> bool:
         """Whether no sync is overdue by more than a period."""

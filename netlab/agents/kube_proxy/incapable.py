@@ -35,6 +35,9 @@ class Incapable:
     def backend(self) -> Backend | None:
         return None
 
+    def lost(self) -> str:
+        return ""
+
     def healthy(self) -> bool:
         return False
 

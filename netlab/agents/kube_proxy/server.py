@@ -60,6 +60,10 @@ class Observed(Protocol):
         """Where the kernel has the rules; None before the first sync."""
         ...
 
+    def lost(self) -> str:
+        """Why the API server cannot be reached; empty while it can."""
+        ...
+
     def healthy(self) -> bool:
         """Whether syncs come to pass when they are asked for."""
         ...
@@ -169,6 +173,7 @@ class StatusServer:
             last_sync_seconds=observed.metrics.last_sync_seconds,
             complaints=tuple(map(str, observed.complaints()[:COMPLAINTS_AT_MOST])),
             backend=observed.backend(),
+            lost=observed.lost(),
         )
         return web.json_response(json.loads(report.model_dump_json(by_alias=True)))
 
