@@ -6,7 +6,7 @@ import json
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +16,13 @@ import aiohttp
 from aiohttp import hdrs
 
 from netlab.api.backoff import Backoff
-from netlab.api.connecting import CONNECT_SECONDS, identity, open_session
+from netlab.api.connecting import connect_seconds, identity, open_session
+from netlab.api.contact import Contact
 from netlab.api.encoding import Json, encode
 from netlab.api.events import LineBuffer, WatchEvent, check_answer, read_answer, read_list
 from netlab.api.following import Following, say_malformed
 from netlab.api.foreign import Malformed, MalformedChange, Page, read_change, read_page
-from netlab.api.registry import collection_path, object_path
+from netlab.api.registry import USER_AGENT, collection_path, object_path
 from netlab.errors import ApiError
 from netlab.model.access import ServerAccess
 from netlab.model.objects import KubernetesObject
@@ -52,6 +53,7 @@ class ApiClient:
     def __init__(self, server: Path | ServerAccess) -> None:
         self._access = ServerAccess(url="http://api", socket=server) if isinstance(server, Path) else server
         self._opened: aiohttp.ClientSession | None = None
+        self.contact = Contact(self._access.name)
 
     @property
     def _session(self) -> aiohttp.ClientSession:
@@ -112,7 +114,7 @@ class ApiClient:
         self, kind: type[KubernetesObject], name: str, *, namespace: str = "default", grace_seconds: int | None = None
     ) -> None:
         """Delete an object; a Pod with `grace_seconds` above 0 is first marked for its kubelet to end it."""
-        query = {} if grace_seconds is None else {"gracePeriodSeconds": str(grace_seconds)}
+        query = {"gracePeriodSeconds": str(grace_seconds or 0)}
         await self._request("DELETE", object_path(kind, name, namespace), query=query)
 
     async def watch(
@@ -152,7 +154,7 @@ class ApiClient:
         state goes on to count, until a readable one or its deletion comes as an event.
         """
         collection = _Collection(self, kind, namespace, label_selector, field_selector)
-        first, last = LOCAL_RETRY_SECONDS if self._access.socket else REMOTE_RETRY_SECONDS
+        first, last = LOCAL_RETRY_SECONDS if self._access.near else REMOTE_RETRY_SECONDS
         return Following(collection, backoff=Backoff(first=first, last=last), malformed=malformed).events()
 
     async def _object(self, kind: type[K], method: str, path: str, *, body: bytes | None = None) -> K:
@@ -166,7 +168,8 @@ class ApiClient:
         async with self.request(method, path, body=body, query=query, headers=headers) as response:
             return check_answer(response.status, await response.read())
 
-    def request(
+    @asynccontextmanager
+    async def request(
         self,
         method: str,
         path: str,
@@ -175,18 +178,28 @@ class ApiClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         silence_seconds: float | None = None,
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request as it is; `silence_seconds` without a byte end it. OSError: no server, or no token's file."""
-        silence = (None if self._access.socket else LIST_SECONDS) if silence_seconds is None else silence_seconds
-        return self._session.request(
-            method,
-            self._access.url + path,
-            params=query,
-            data=body,
-            headers={hdrs.ACCEPT: "application/json", **(headers or {}), **identity(self._access)},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence),
-            server_hostname=self._access.server_name or None,
-        )
+        silence = (None if self._access.near else LIST_SECONDS) if silence_seconds is None else silence_seconds
+        with self.contact.noted():
+            async with self._session.request(
+                method,
+                self._access.url + path,
+                params=query,
+                data=body,
+                headers={
+                    hdrs.ACCEPT: "application/json",
+                    hdrs.USER_AGENT: USER_AGENT,
+                    **(headers or {}),
+                    **identity(self._access),
+                },
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=connect_seconds(self._access), sock_read=silence
+                ),
+                server_hostname=self._access.server_name or None,
+            ) as response:
+                self.contact.reached()
+                yield response
 
     @property
     def access(self) -> ServerAccess:
@@ -234,7 +247,7 @@ class _Collection(Generic[K]):
         query = _selectors(self.label_selector, self.field_selector)
         query |= {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
         silence: float | None = None
-        if not self.client.access.socket:
+        if not self.client.access.near:
             # A router in between may forget the connection without telling: no watch lasts for ever.
             query["timeoutSeconds"] = str(int(WATCH_SECONDS * (1 + random.random())))
             silence = 2 * WATCH_SECONDS + LIST_SECONDS

@@ -9,7 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from netlab.cli import (
+    access,
     capture,
+    compare,
     connections,
     faults,
     files,
@@ -25,6 +27,7 @@ from netlab.cli import (
     rules,
     top,
     traces,
+    training,
     why,
 )
 from netlab.cli.proxy_flags import GoFlags
@@ -32,10 +35,11 @@ from netlab.cli.proxy_flags import GoFlags
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
 
-SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
+SECTIONS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "A lab's life": {"up": lifecycle.up, "down": lifecycle.down, "ls": lifecycle.ls, "status": lifecycle.status},
     "Before it runs": {"validate": files.validate, "plan": files.plan},
     "Its objects": {"get": objects.get, "apply": objects.apply, "delete": objects.delete, "scale": objects.scale},
+    "Its API server": {"kubeconfig": access.kubeconfig, "kubectl": access.kubectl},
     "Inside it": {"exec": places.exec_, "shell": places.shell, "logs": places.logs},
     "Its picture": {"graph": graph.graph},
     "Its packets": {
@@ -47,8 +51,9 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
         "conntrack": connections.conntrack,
         "top": top.top,
     },
-    "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules},
+    "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules, "compare": compare.compare},
     "Its faults": {"break": faults.break_, "heal": faults.heal, "faults": faults.faults},
+    "Training": {"lab": training.lab},
     "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},
     "This machine": {
         "doctor": machine.doctor,
@@ -59,6 +64,8 @@ SECTIONS: dict[str, dict[str, Callable[..., None]]] = {
 }
 GO_FLAGS = {"proxy", "render"}
 """Commands whose flags are kube-proxy's."""
+PASSED_ON = {"allow_interspersed_args": False, "ignore_unknown_options": True}
+"""The context settings of a command that gives its words to another program, from the first on that is no option."""
 WIDEST_NAME = max(len(name) for commands in SECTIONS.values() for name in commands)
 
 
@@ -86,4 +93,8 @@ app = typer.Typer(
 )
 for commands in SECTIONS.values():
     for name, command in commands.items():
-        app.command(name, cls=GoFlags if name in GO_FLAGS else None)(command)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            settings = PASSED_ON if name == "kubectl" else None
+            app.command(name, cls=GoFlags if name in GO_FLAGS else None, context_settings=settings)(command)

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
+from netlab.api.kind_names import kind_named
 from netlab.cli.mistakes import wrong
 from netlab.model.names import Place
-from netlab.model.objects import KINDS, KubernetesObject
+from netlab.model.objects import KubernetesObject
 from netlab.model.targets import Target
-from netlab.model.topology import Topology
-
-EVERY_KIND: tuple[type[KubernetesObject], ...] = (*KINDS, Topology)
-SHORT_NAMES = {
-    "nodes": ("no",),
-    "pods": ("po",),
-    "services": ("svc",),
-    "endpointslices": ("eps",),
-    "namespaces": ("ns",),
-    "deployments": ("deploy",),
-    "events": ("ev",),
-    "topologies": ("topo",),
-}
-"""As kubectl spells them, by plural; `topo` is netlab's own."""
 
 
 def place(text: str) -> Place:
@@ -41,16 +26,8 @@ def target(text: str) -> Target:
 
 
 def kind(text: str) -> type[KubernetesObject]:
-    """Read KIND: a kind's name in singular, plural or short, in any case."""
-    spellings: dict[str, type[KubernetesObject]] = {}
-    for each in EVERY_KIND:
-        spellings |= dict.fromkeys((each.PLURAL, each.__name__.lower(), *SHORT_NAMES.get(each.PLURAL, ())), each)
-    found = spellings.get(text.lower())
-    if found is None:
-        near = difflib.get_close_matches(text.lower(), spellings, n=1)
-        plurals = ", ".join(each.PLURAL for each in EVERY_KIND)
-        raise wrong(f"there is no kind {text!r}", f"did you mean {near[0]}?" if near else f"there are {plurals}")
-    return found
+    """Read KIND."""
+    return kind_named(text)
 
 
 def kinds(text: str) -> list[type[KubernetesObject]]:

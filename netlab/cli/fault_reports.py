@@ -49,7 +49,7 @@ def fault_text(shown: FaultShown) -> str:
 
 def _row(name: FaultName, paths: LabPaths | None) -> FaultRow:
     found = CATALOGUE[name]
-    records = fault_records.read(paths) if paths else ()
+    records = fault_records.told(paths) if paths else ()
     return FaultRow(
         name=found.name,
         scope=found.scope,
@@ -61,7 +61,7 @@ def _row(name: FaultName, paths: LabPaths | None) -> FaultRow:
 
 def _steps(name: FaultName, paths: LabPaths, wanted: str | None) -> tuple[str, Steps, str]:
     """A victim and the steps for it: as they were made, if it has the fault, else as they would be; or why not."""
-    for record in fault_records.read(paths):
+    for record in fault_records.told(paths):
         if record.fault is name and wanted in (None, record.victim):
             return record.victim, record.steps, ""
     view = running_view(paths)

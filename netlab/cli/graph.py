@@ -16,7 +16,6 @@ from netlab.cli.views import view_of
 
 if TYPE_CHECKING:
     from netlab.graph.scene import Scene
-    from netlab.model.cluster import ClusterView
     from netlab.model.journey import Journey
 
 
@@ -68,7 +67,9 @@ def graph(
             f"--trace cannot be drawn as {form}", "choose svg, png or html; netlab trace -o mermaid draws a sequence"
         )
     journey = _journey(trace, file=file, lab=lab) if trace else None
-    data = drawn(_scene(view_of(file, lab)), form, journey=journey)
+    from netlab.lab.picture import scene_of
+
+    data = drawn(scene_of(view_of(file, lab)), form, journey=journey)
     if to:
         to.write_bytes(data)
     elif form is not PictureFormat.PNG:
@@ -103,22 +104,12 @@ def drawn(scene: Scene, form: PictureFormat, *, journey: Journey | None = None) 
     return svg.svg(picture).encode()
 
 
-def _scene(view: ClusterView) -> Scene:
-    from netlab.graph.scene import scene
-
-    return scene(
-        view.topology,
-        nodes=view.nodes,
-        pods=view.pods,
-        services=view.services,
-        endpoint_slices=view.endpoint_slices,
-    )
-
-
 def _journey(ends: tuple[str, str], *, file: Path | None, lab: str | None) -> Journey:
     """A real flow's; of a file, the foretold one."""
     from netlab.cli.arguments import place, target
-    from netlab.cli.traces import foretold, traced
+    from netlab.cli.traces import foretold
+    from netlab.lab.find import find
+    from netlab.lab.traced import traced
 
     source, aim = place(ends[0]), target(ends[1])
-    return foretold(view_of(file, lab), source, aim)[0] if file else traced(lab, source, aim)[0]
+    return foretold(view_of(file, lab), source, aim)[0] if file else traced(find(lab), source, aim)[0]

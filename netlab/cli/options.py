@@ -18,6 +18,9 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.", show_default=True)]
-Lab = Annotated[str | None, typer.Option("--lab", "-l", metavar="LAB", help="The lab, where several are up.")]
+Lab = Annotated[
+    str | None,
+    typer.Option("--lab", "-l", metavar="LAB", envvar="NETLAB_LAB", help="The lab, where several are up."),
+]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The Kubernetes namespace.")]
 TopologyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A topology file; - reads standard input.")]

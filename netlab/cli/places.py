@@ -52,8 +52,9 @@ def logs(
 ) -> None:
     """Show what a Pod printed, or a node's proxy logged."""
     from netlab.cli.arguments import place
-    from netlab.cli.logfiles import log_file, show, with_logs
+    from netlab.cli.logfiles import show
     from netlab.lab.find import find
+    from netlab.lab.logfiles import log_file, with_logs
 
     spot = with_logs(place(where))
     show(log_file(find(lab), spot, container), tail=tail, follow=follow)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from netlab.cli.output import columns
 from netlab.model.journey import CheckResult, Flow, ProbeResult
 from netlab.model.machine import Check, MachineReport
 from netlab.model.modes import ProxyMode
 from netlab.model.rules import Backend
 from netlab.model.status import LabStatus, NodeStatus, PodRow, ServiceRow
+from netlab.plan.control_plane import KUBERNETES
 
 SYSTEM = "kube-system"
 """The Kubernetes namespace of what a lab brings itself."""
@@ -44,11 +47,13 @@ def _complaints(nodes: tuple[NodeStatus, ...]) -> list[str]:
 
 def _node(node: NodeStatus) -> tuple[str, ...]:
     proxy = node.proxy
-    state = "stopped" if not proxy.running else "synced" if proxy.synced else "behind"
+    following = "cut off" if proxy.lost else "synced" if proxy.synced else "behind"
+    state = "stopped" if not proxy.running else "running" if node.proxy_command else following
     rules = "" if proxy.rules is None else str(proxy.rules)
     lasted = "" if proxy.last_sync_seconds is None else f"{proxy.last_sync_seconds * 1000:.0f} ms"
     by_nft = proxy.backend is Backend.NFT and node.proxy_mode != ProxyMode.NFTABLES
     mode = f"{node.proxy_mode} (nft)" if by_nft else node.proxy_mode
+    mode = Path(node.proxy_command[0]).name if node.proxy_command else mode
     return (node.name, node.address, node.pod_cidr, mode, state, rules, lasted)
 
 
@@ -70,7 +75,8 @@ def next_command(status: LabStatus) -> str:
     pods = (f"pod/{_named(pod)}" for pod in status.pods if pod.ready and pod.namespace != SYSTEM)
     source = next(pods, f"node/{status.nodes[0].name}")
     for service in status.services:
-        if service.namespace != SYSTEM and service.endpoints and service.ports and service.cluster_ip != "None":
+        ours = service.namespace == SYSTEM or (service.namespace, service.name) == KUBERNETES
+        if not ours and service.endpoints and service.ports and service.cluster_ip != "None":
             port = service.ports[0].split("/")[0].split(":")[0]
             return f"netlab probe{lab} {source} service/{_named(service)}:{port} --count 10"
     return f"netlab shell{lab} {source}"

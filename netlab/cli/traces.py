@@ -84,7 +84,11 @@ def trace(
         journeys = foretold(view_of(file, lab), source, aim, by=by)
         _print(journeys, output, shown=1, verbose=verbose)
     else:
-        journeys = traced(lab, source, aim, count=count, timeout=timeout, method=method)
+        from netlab.lab.find import find
+        from netlab.lab.traced import traced
+
+        observed_by = method.value if method else None
+        journeys = traced(find(lab), source, aim, count=count, timeout=timeout, method=observed_by)
         _print(journeys, output, shown=count, verbose=verbose)
     if any(journey.verdict.value != expect.value for journey in journeys):
         raise typer.Exit(1)
@@ -104,21 +108,6 @@ def foretold(view: ClusterView, source: Place, aim: Target, *, by: str | None = 
         first = found
     others = [way for way in prediction.ways if way is not first]
     return [prediction.journey(way) for way in (first, *others)]
-
-
-def traced(
-    lab: str | None, source: Place, aim: Target, *, count: int = 1, timeout: float = 1.0, method: Method | None = None
-) -> list[Journey]:
-    """Real flows, one after the other, each beside its prediction."""
-    from netlab.lab import control
-    from netlab.lab.find import find
-    from netlab.lab.view import running_view
-    from netlab.trace import TracedLab, compare, foretell
-
-    paths, observed_by = find(lab), method.value if method else None
-    seen = [control.trace(paths, str(source), str(aim), timeout=timeout, method=observed_by) for _ in range(count)]
-    prediction = foretell(TracedLab(running_view(paths)), source, aim)
-    return [compare(journey, prediction) for journey in seen]
 
 
 def _print(journeys: list[Journey], output: JourneyFormat, *, shown: int, verbose: bool) -> None:

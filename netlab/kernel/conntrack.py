@@ -134,6 +134,13 @@ def delete(condemned: Iterable[Flow]) -> int:
     return len(requests) - len(refusals)
 
 
+def flush() -> None:
+    """Forget all flows of both families. KernelError where conntrack is not there."""
+    with _ConntrackSocket() as sender:
+        for refusal in sender.send([Request(DELETE, 0, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))]):
+            raise KernelError("conntrack -F", WHERE, refusal.number, refusal.message)
+
+
 def insert(
     protocol: str,
     source: tuple[IPAddress, int],

@@ -62,6 +62,8 @@ def break_(paths: LabPaths, fault: Fault, wanted: str | None) -> Broken:
 def heal(paths: LabPaths, *, fault: FaultName | None, victim: str | None) -> Iterator[Healed]:
     """Take out the faults of that name and victim, or all of them, the last first: each one as it is out.
 
+    A secret one must be named, and its victim too.
+
     An error of the lab itself (it does not answer) leaves the fault known, for another try. NotFound: there is neither
     such a fault in force nor such a victim.
     """
@@ -70,11 +72,24 @@ def heal(paths: LabPaths, *, fault: FaultName | None, victim: str | None) -> Ite
         if fault and victim and (fault, victim) not in {record.key for record in records}:
             require_victim(CATALOGUE[fault], running_view(paths), victim)
         for record in reversed(records):
+            if record.secret and record.key != (fault, victim):
+                continue
             if fault in (None, record.fault) and victim in (None, record.victim):
-                healed = _take_back(Workshop(paths, client), record)
-                fault_records.forget(paths, record)
-                _let_follow(paths, client, record)
-                yield healed
+                yield _healed(paths, client, record)
+
+
+def take_out(paths: LabPaths) -> Iterator[Healed]:
+    """Take out all faults, the last first: each one as it is out. The caller has the right to command the lab."""
+    with SyncClient(paths.api_socket) as client:
+        for record in reversed(fault_records.read(paths)):
+            yield _healed(paths, client, record)
+
+
+def _healed(paths: LabPaths, client: SyncClient, record: Record) -> Healed:
+    healed = _take_back(Workshop(paths, client), record)
+    fault_records.forget(paths, record)
+    _let_follow(paths, client, record)
+    return healed
 
 
 def _make(paths: LabPaths, client: SyncClient, record: Record) -> Record:

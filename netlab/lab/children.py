@@ -92,6 +92,10 @@ class Children:
         waiting = [child.due - now for child in self._children.values() if child.due is not None]
         return max(0.0, min(waiting)) if waiting else None
 
+    def pids(self) -> frozenset[int]:
+        """The processes of all programs that run."""
+        return frozenset(child.pid for child in self._children.values() if child.pid is not None)
+
     def rows(self) -> tuple[AgentRow, ...]:
         """Every program and whether it runs."""
         return tuple(

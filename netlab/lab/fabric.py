@@ -20,15 +20,17 @@ from netlab.api.client import ApiClient
 from netlab.api.encoding import Json
 from netlab.api.journal import EventType
 from netlab.errors import ApiError, KernelError, NotFound
-from netlab.kernel import links, readback
-from netlab.lab import control
+from netlab.kernel import links, namespaces, readback
+from netlab.lab import control, entrances
 from netlab.lab.messages import AgentKind
+from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import NETWORK_READY, Condition, KubernetesObject, Node, Pod
 from netlab.model.paths import LabPaths
 from netlab.model.state import LabState, NamespaceState
 from netlab.model.timestamp import now
-from netlab.model.topology import Topology
+from netlab.model.topology import NodeEntry, Topology
 from netlab.plan.compose import lab_state
+from netlab.plan.control_plane import API_PORT, control_plane
 from netlab.plan.diff import diff
 from netlab.plan.stations import external_stations
 from netlab.workload import etc
@@ -101,6 +103,8 @@ class Fabric:
     seen: tuple[NamespaceState, ...] | None = None
     """What the kernel holds; None: it must be read."""
     with_agents: set[str] | None = None
+    machines: tuple[NodeEntry | None, tuple[str, ...]] | None = None
+    """The control plane's node, and the names of all: what certificates were made for."""
     etc: dict[str, EtcFiles] = field(default_factory=dict)
 
     async def reconcile_forever(self) -> None:
@@ -122,11 +126,31 @@ class Fabric:
         topology = self.objects.topologies[self.paths.lab]
         nodes, pods = tuple(self.objects.nodes.values()), tuple(self.objects.pods.values())
         wanted = lab_state(topology, nodes, pods, self.paths.lab)
-        self._make(wanted)
+        self._make_with_credentials(topology, wanted)
         self._write_etc(topology)
         self._set_agents()
         waiting = [pod for pod in pods if _is_placed(pod) and not pod.condition(NETWORK_READY)]
         await asyncio.gather(*map(self._let_start, waiting))
+
+    def _make_with_credentials(self, topology: Topology, wanted: LabState) -> None:
+        """Where nodes came or went their certificates are made meanwhile, and the API server listens on the wire."""
+        node = control_plane(topology.spec)
+        machines = (node, tuple(self.objects.nodes))
+        if machines == self.machines or node is None or node.name not in self.objects.nodes:
+            self._make(wanted)
+            return
+        with control.providing_credentials(self.paths) as credentials:
+            self._make(wanted)
+            credentials.result()
+        self._listen_on(node.name)
+        self.machines = machines
+
+    def _listen_on(self, node: str) -> None:
+        """Have the API server listen on every address of that node."""
+        with namespaces.inside(network_namespace(self.paths.lab, Place(PlaceKind.NODE, node))):
+            entrance, where = entrances.everywhere(API_PORT), namespaces.current()
+        with entrance:
+            control.open_entrance(self.paths, entrances.WIRE, entrance, where=where)
 
     def _make(self, wanted: LabState) -> None:
         start = time.monotonic()

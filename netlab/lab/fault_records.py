@@ -17,7 +17,10 @@ from netlab.model.paths import LabPaths
 
 
 class Record(BaseModel):
-    """A fault that is in force in `victim` (`node/n1`), or was about to be. `whole`: all of its steps were made."""
+    """A fault that is in force in `victim` (`node/n1`), or was about to be. `whole`: all of its steps were made.
+
+    `secret`: it is for a learner to find, so that it is listed nowhere, and healed only by its name and its victim's.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,6 +29,7 @@ class Record(BaseModel):
     steps: tuple[Annotated[Step, Field(discriminator="do")], ...]
     begun: int = 0
     whole: bool = False
+    secret: bool = False
 
     @property
     def key(self) -> tuple[FaultName, str]:
@@ -42,6 +46,11 @@ def read(paths: LabPaths) -> tuple[Record, ...]:
         return _records.validate_json(paths.faults.read_bytes())
     except FileNotFoundError:
         return ()
+
+
+def told(paths: LabPaths) -> tuple[Record, ...]:
+    """Those that are no secret."""
+    return tuple(record for record in read(paths) if not record.secret)
 
 
 def put(paths: LabPaths, record: Record) -> None:

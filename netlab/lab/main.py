@@ -15,9 +15,10 @@ from netlab.api import server
 from netlab.errors import NetlabError
 from netlab.kernel.namespaces import open_namespace
 from netlab.kernel.syscalls import CLONE_NEWNET, setns
-from netlab.lab import fabric, messages
+from netlab.lab import entrances, fabric, messages
 from netlab.lab.children import Program
 from netlab.lab.messages import AgentKind, TaskName
+from netlab.lab.pod_access import LabPods
 from netlab.lab.process import LabProcess
 from netlab.lab.start import Doors
 from netlab.lab.tasks import TASKS, TASKS_WITH_FILES
@@ -40,7 +41,8 @@ def main(paths: LabPaths, doors: Doors) -> None:
         run_task=partial(run_task, paths),
         before_task=import_for,
     )
-    lab.children.want(Program("api", partial(server.run, paths, doors.api), paths.log("api")))
+    api = partial(server.run, paths, doors.api, open_doors=partial(entrances.attend, paths), access=LabPods(paths))
+    lab.children.want(Program("api", api, paths.log("api")))
     lab.children.want(Program("fabric", partial(fabric.run, paths), paths.log("fabric")))
     doors.serving()
     lab.serve()

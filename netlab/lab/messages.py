@@ -9,8 +9,15 @@ command line                          lab process
                               <───── Exited
   SetAgent ────────────────────────>
                               <───── Done, or Failed
+  EndStrays ───────────────────────>
+                              <───── Done
   ListAgents ──────────────────────>
                               <───── Agents
+  OpenEntrance + socket ───────────>
+                              <───── Opened
+API server
+  Attend ──────────────────────────>
+                              <───── Entrance + socket, for each that there is or comes
 """
 
 from __future__ import annotations
@@ -56,6 +63,9 @@ class TaskName(StrEnum):
 
     PROBE = "probe"
     CHECK = "check"
+    PROVE = "prove"
+    FATES = "fates"
+    HOLDERS = "holders"
     TRACE = "trace"
     PROXIES = "proxies"
     MODES = "modes"
@@ -66,8 +76,12 @@ class TaskName(StrEnum):
     CAPTURE = "capture"
     CONNTRACK = "conntrack"
     FLOWS = "flows"
+    CREDENTIALS = "credentials"
     RULES = "rules"
     RULE_DIFFERENCES = "rule-differences"
+    FINGERPRINTS = "fingerprints"
+    TIDY = "tidy"
+    MACHINES = "machines"
 
 
 class Task(Message):
@@ -93,8 +107,31 @@ class SetAgent(Message):
     forget: bool = False
 
 
+class EndStrays(Message):
+    """End what commands of this lab have left running in the background."""
+
+    say: Literal["end-strays"] = "end-strays"
+
+
 class ListAgents(Message):
     say: Literal["list-agents"] = "list-agents"
+
+
+class OpenEntrance(Message):
+    """The API server shall serve by TLS at the socket that comes along, in place of an earlier one of that name.
+
+    If that is in the same place (`where`, a network namespace) it stays, and the new one is left alone.
+    """
+
+    say: Literal["open-entrance"] = "open-entrance"
+    name: str
+    where: str
+
+
+class Attend(Message):
+    """Tell of every entrance."""
+
+    say: Literal["attend"] = "attend"
 
 
 class Started(Message):
@@ -132,8 +169,22 @@ class Agents(Message):
     agents: tuple[AgentRow, ...]
 
 
-Request = Exec | Signal | Task | SetAgent | ListAgents
-Reply = Started | Exited | Done | Failed | Agents
+class Opened(Message):
+    """Where the entrance of that name listens, `127.0.0.1:40123`."""
+
+    say: Literal["opened"] = "opened"
+    address: str
+
+
+class Entrance(Message):
+    """An entrance, its socket with it; it takes the place of an earlier one of that name."""
+
+    say: Literal["entrance"] = "entrance"
+    name: str
+
+
+Request = Exec | Signal | Task | SetAgent | EndStrays | ListAgents | OpenEntrance | Attend
+Reply = Started | Exited | Done | Failed | Agents | Opened | Entrance
 _request: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="say")])
 _reply: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="say")])
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.children import Children, Program, fork, shell_status
+from netlab.lab.entrances import Entrances
 from netlab.lab.messages import AgentKind, TaskName
+from netlab.lab.strays import end_strays
 
 log = logging.getLogger(__name__)
 NETNS_DIRECTORY = Path("/run/netns")
@@ -48,6 +50,7 @@ class LabProcess:
         self._wake_read, self._wake_write = socket.socketpair()
         self._connections: dict[socket.socket, int | None] = {}
         """Every open connection, and the process that was started for it."""
+        self._entrances = Entrances()
         self.children = Children(self.close_in_child)
 
     def close_in_child(self) -> None:
@@ -55,6 +58,7 @@ class LabProcess:
         self._selector.close()
         for connection in (self._listener, self._wake_read, self._wake_write, *self._connections):
             connection.close()
+        self._entrances.close()
 
     def serve(self) -> None:
         """Serve until SIGTERM, which ends the lab."""
@@ -112,8 +116,15 @@ class LabProcess:
             case messages.SetAgent():
                 self._set_agent(request)
                 self._say(connection, messages.Done())
+            case messages.EndStrays():
+                end_strays(spared=self._own_processes())
+                self._say(connection, messages.Done())
             case messages.ListAgents():
                 self._say(connection, messages.Agents(agents=self.children.rows()))
+            case messages.OpenEntrance():
+                self._open_entrance(connection, request, files)
+            case messages.Attend():
+                self._entrances.attend(connection)
 
     def _exec(self, connection: socket.socket, request: messages.Exec, files: tuple[int, ...]) -> None:
         if not (NETNS_DIRECTORY / request.where).exists():
@@ -151,9 +162,19 @@ class LabProcess:
         else:
             self.children.unwant(program.name, forget=request.forget)
 
+    def _open_entrance(self, connection: socket.socket, request: messages.OpenEntrance, files: tuple[int, ...]) -> None:
+        if not files:
+            raise ValueError("an entrance needs its socket")
+        self._say(connection, messages.Opened(address=self._entrances.open(request, files[0])))
+
+    def _own_processes(self) -> frozenset[int]:
+        """The programs, and what open connections have started."""
+        return self.children.pids() | {pid for pid in self._connections.values() if pid is not None}
+
     def _hang_up(self, connection: socket.socket) -> None:
         """Whoever asked is gone: so goes what was started for them."""
         pid = self._connections.pop(connection)
+        self._entrances.leave(connection)
         if pid is not None:
             for kill in (os.killpg, os.kill):
                 with contextlib.suppress(ProcessLookupError):

@@ -138,6 +138,13 @@ def _full_name(service: Service) -> str:
 # --- what the kernel has in the current namespace
 
 
+def balancer_rules() -> Iterator[str]:
+    """What mode ipvs has beside tables: its virtual servers and address sets, as a text an entry."""
+    for family in Family:
+        for table in _ipvs(family):
+            yield from (f"{chain.name}: {rule.rule}" for chain in table.chains for rule in chain.rules)
+
+
 def _tables(mode: ProxyMode) -> tuple[ListedTable, ...]:
     """In the order of a packet's way; those of iptables are there in every mode."""
     found = [table for family in Family for table in _all_of(family, mode)]

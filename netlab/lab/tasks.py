@@ -8,19 +8,23 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import TypeAdapter
+
 from netlab.agents.kube_proxy.modes import Mode, mode_of
 from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside
-from netlab.lab import proxies
+from netlab.lab import holding, proxies
 from netlab.lab.flows import forget_finished_flows, forget_flow, remember_flow
 from netlab.lab.lock import one_at_a_time
 from netlab.lab.messages import TaskName
 from netlab.lab.view import running_view as _view
+from netlab.model.faring import Way
 from netlab.model.modes import ProxyMode
 from netlab.model.names import Place
 from netlab.model.paths import LabPaths
 from netlab.model.rules import Family
 from netlab.model.targets import Target
+from netlab.model.training import PacketCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 Arguments = Mapping[str, str | int | float | None]
 T = TypeVar("T")
+_ways: TypeAdapter[tuple[Way, ...]] = TypeAdapter(tuple[Way, ...])
+_packet_checks: TypeAdapter[tuple[PacketCheck, ...]] = TypeAdapter(tuple[PacketCheck, ...])
 
 
 def probe(paths: LabPaths, arguments: Arguments) -> str:
@@ -54,6 +60,32 @@ def check(paths: LabPaths, _arguments: Arguments) -> str:
 
     view = _view(paths)
     return proving.prove_all(view, partial(_prober, view)).model_dump_json(by_alias=True)
+
+
+def prove(paths: LabPaths, arguments: Arguments) -> str:
+    """Try what a training lab asks of packets (`checks`: a list of PacketChecks): a list of ExpectationResults."""
+    from netlab.probe import proofs  # noqa: PLC0415 - as above
+
+    view = _view(paths)
+    checks = _packet_checks.validate_json(str(arguments["checks"]))
+    with _prober(view) as prober:
+        found = proofs.prove(view, lambda size: partial(prober.probe, size=size), checks)
+    return json.dumps([result.model_dump(mode="json") for result in found])
+
+
+def fates(paths: LabPaths, arguments: Arguments) -> str:
+    """How the packets of those `ways` (a list of Ways) fare: a list of Fates."""
+    from netlab.probe import faring  # noqa: PLC0415 - as above
+
+    view = _view(paths)
+    with _prober(view) as prober:
+        found = faring.fates(view, prober.probe, _ways.validate_json(str(arguments["ways"])))
+    return json.dumps([fate.model_dump(mode="json") for fate in found])
+
+
+def holders(paths: LabPaths, arguments: Arguments) -> str:
+    """The places that have an address of a target (`of`: `service/web`, an address): a list of their names."""
+    return json.dumps(holding.holders(_view(paths), str(arguments["of"])))
 
 
 def trace(paths: LabPaths, arguments: Arguments) -> str:
@@ -115,6 +147,35 @@ def drift(paths: LabPaths, _arguments: Arguments) -> str:
     return drifted.drift(_view(paths)).model_dump_json(by_alias=True)
 
 
+def credentials(paths: LabPaths, arguments: Arguments) -> str:
+    """Make the certificates that the lab's topology asks for."""
+    from netlab.lab import credentials as made  # noqa: PLC0415 - it brings cryptography, which nobody else needs
+
+    return made.provide(paths, arguments)
+
+
+def fingerprints(paths: LabPaths, _arguments: Arguments) -> str:
+    """What all namespaces hold, in short, by name and part."""
+    from netlab.lab import tidying  # noqa: PLC0415
+
+    return json.dumps(tidying.fingerprints(paths, _view(paths).topology))
+
+
+def machines(paths: LabPaths, _arguments: Arguments) -> str:
+    """Nothing, where the wire, the nodes and the machines outside have their namespaces; else NotFound."""
+    from netlab.lab import tidying  # noqa: PLC0415
+
+    tidying.require_machines(paths, _view(paths).topology)
+    return json.dumps({})
+
+
+def tidy(paths: LabPaths, arguments: Arguments) -> str:
+    """Take away what tests have left in the kernel: what is otherwise than it was remembered even so."""
+    from netlab.lab import tidying  # noqa: PLC0415
+
+    return tidying.tidy(paths, arguments)
+
+
 def modes(_paths: LabPaths, arguments: Arguments) -> str:
     """Of those proxy modes and families (names with commas), what this machine lacks: mode, capability, remedy."""
     wanted = [mode_of(ProxyMode(name)) for name in str(arguments["modes"]).split(",")]
@@ -157,6 +218,9 @@ def _prober(view: ClusterView) -> Iterator[Prober]:
 TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROBE: probe,
     TaskName.CHECK: check,
+    TaskName.PROVE: prove,
+    TaskName.FATES: fates,
+    TaskName.HOLDERS: holders,
     TaskName.TRACE: trace,
     TaskName.PROXIES: proxies.report,
     TaskName.MODES: modes,
@@ -166,8 +230,12 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.DRIFT: drift,
     TaskName.CONNTRACK: conntrack,
     TaskName.FLOWS: flows,
+    TaskName.CREDENTIALS: credentials,
     TaskName.RULES: rules,
     TaskName.RULE_DIFFERENCES: rule_differences,
+    TaskName.FINGERPRINTS: fingerprints,
+    TaskName.TIDY: tidy,
+    TaskName.MACHINES: machines,
 }
 """A task by name: given the lab and the request's arguments, its report as JSON."""
 TASKS_WITH_FILES: Mapping[TaskName, Callable[[LabPaths, Arguments, Sequence[int]], str]] = {TaskName.CAPTURE: capture}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 
 from netlab.api.encoding import as_json
@@ -15,7 +16,7 @@ from netlab.kernel.modules import load_bridge_netfilter
 from netlab.lab import control, folder, readiness, status
 from netlab.lab.down import clear_away, remove_leftovers
 from netlab.lab.lock import commanding, is_running, try_lock
-from netlab.lab.messages import TaskName
+from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.start import start
 from netlab.model.objects import KINDS, KubernetesObject, Namespace, Pod
 from netlab.model.paths import LabPaths
@@ -23,32 +24,43 @@ from netlab.model.rules import Family
 from netlab.model.status import LabStatus
 from netlab.model.topology import LabFile, Topology
 
+Starter = Callable[[LabPaths, Callable[[str], None]], None]
+"""Has a lab's processes run, as `ensure_running` does."""
 FROM_FILE = "netlab/from-file"
 """The annotation of objects that the topology file made: what has it and is no longer in the file is deleted."""
 
 
-def up(file: LabFile, *, progress: Callable[[str], None]) -> LabStatus:
+def up(file: LabFile, *, progress: Callable[[str], None], starter: Starter | None = None) -> LabStatus:
     """Start the lab of that file, or make the one that is up match it; returns when its Pods serve and proxies follow.
 
     LabBusy where another `up` or `down` is at work on it; MissingCapability where the machine cannot; InvalidInput
     where the file changes what cannot change while a lab is up, or the lab's folder is unfit; ApiError where the API
-    server refuses an object: of a lab that was not up before, nothing is left then.
+    server refuses an object: of a lab that was not up before, nothing is left then. `starter` starts the processes;
+    without, this process forks them, which must be fit for that: no threads, no streams that somebody captures.
     """
     paths = LabPaths.of(file.topology.metadata.name)
     folder.make(paths)
     with commanding(paths):
         was_running = is_running(paths)
         try:
-            ensure_running(paths, progress)
-            with SyncClient(paths.api_socket) as client:
-                require_modes(paths, file.topology)
-                apply_file(client, file, progress)
-                readiness.wait(paths, client, progress)
+            bring_up(paths, file, progress, starter=starter or ensure_running)
         except (MissingCapability, InvalidInput, ApiError):
             if not was_running:
                 clear_away(paths)
             raise
         return status.status(paths)
+
+
+def bring_up(paths: LabPaths, file: LabFile, progress: Callable[[str], None], *, starter: Starter) -> None:
+    """Have the lab run, as the file says, and wait until it is ready. The caller has the right to command it."""
+    _require_programs(file.topology)
+    starter(paths, progress)
+    with SyncClient(paths.api_socket) as client:
+        require_modes(paths, file.topology)
+        before = _topology(client, paths.lab)
+        apply_file(client, file, progress)
+        _replace_proxies(paths, before, file.topology)
+        readiness.wait(paths, client, progress)
 
 
 def ensure_running(paths: LabPaths, progress: Callable[[str], None]) -> None:
@@ -77,6 +89,35 @@ def require_modes(paths: LabPaths, topology: Topology) -> None:
         raise MissingCapability(f"proxy mode {mode}: {capability}", remedy)
 
 
+def _require_programs(topology: Topology) -> None:
+    """InvalidInput where a program that shall run in kube-proxy's place is not on this machine."""
+    spec = topology.spec
+    said = {"spec.proxy.command": spec.proxy.command}
+    said |= {f"spec.nodes[{number}].proxyCommand": node.proxy_command or () for number, node in enumerate(spec.nodes)}
+    missing = [(path, command[0]) for path, command in said.items() if command and not shutil.which(command[0])]
+    if missing:
+        lab, remedy = topology.metadata.name, "give its path, or put its folder into PATH"
+        raise InvalidInput(
+            [Problem(lab, 0, 0, path, f"there is no program {name!r} here", remedy) for path, name in missing]
+        )
+
+
+def _topology(client: SyncClient, lab: str) -> Topology | None:
+    try:
+        return client.get(Topology, lab)
+    except NotFound:
+        return None
+
+
+def _replace_proxies(paths: LabPaths, before: Topology | None, now: Topology) -> None:
+    """End the programs in kube-proxy's place that the lab wants no longer: they do not hear of it themselves."""
+    for node in now.spec.nodes:
+        command = before.spec.proxy_command(node.name) if before else ()
+        if command and command != now.spec.proxy_command(node.name):
+            for running in (False, True):
+                control.set_agent(paths, AgentKind.KUBE_PROXY, node.name, running=running)
+
+
 def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None]) -> None:
     """Make the API's objects those of the file, and delete what an earlier file made and this one lacks."""
     _refuse_what_cannot_change(client, file.topology)
@@ -89,9 +130,8 @@ def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None
 
 
 def _refuse_what_cannot_change(client: SyncClient, wanted: Topology) -> None:
-    try:
-        live = client.get(Topology, wanted.metadata.name)
-    except NotFound:
+    live = _topology(client, wanted.metadata.name)
+    if live is None:
         return
     lab = wanted.metadata.name
     problems = [

@@ -11,6 +11,7 @@ from netlab.load.ranges import Ranges, Written, overlap, read_range, within
 from netlab.load.tree import Cursor, Scalar
 from netlab.model.rules import IPAddress
 from netlab.model.topology import Cidr, Network
+from netlab.plan.control_plane import KUBERNETES, kubernetes_address
 
 
 def check_addresses(topology: Cursor, documents: Documents, ranges: Ranges) -> None:
@@ -90,6 +91,7 @@ def _inside(part: Cidr, whole: Cidr) -> bool:
 def _check_cluster_ips(services: tuple[Document, ...], ranges: Ranges) -> None:
     taken: dict[IPAddress, tuple[str, Cursor]] = {}
     of_dns = dns_addresses(written.range for written in ranges.of("serviceCIDRs"))
+    of_api = kubernetes_address(written.range for written in ranges.of("serviceCIDRs"))
     for service in services:
         spec = service.cursor.get("spec")
         if spec.get("type").text == "ExternalName":
@@ -107,6 +109,8 @@ def _check_cluster_ips(services: tuple[Document, ...], ranges: Ranges) -> None:
             if address in of_dns and (service.namespace, service.name) != DNS_SERVICE:
                 message = f"{address} is where Pods look for the cluster's DNS: in this lab no name resolves"
                 cursor.warn(message, "choose another address")
+            if address == of_api and (service.namespace, service.name) != KUBERNETES:
+                cursor.error(f"{address} is taken already", "the API server has it, as the Service default/kubernetes")
         _check_families(spec, ranges)
 
 

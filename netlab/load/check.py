@@ -15,7 +15,7 @@ from netlab.load.expectations import check_expectations
 from netlab.load.identities import check_duplicates, check_one_topology, check_places
 from netlab.load.pods import check_pods
 from netlab.load.ranges import check_ranges, read_ranges
-from netlab.load.references import check_references, known
+from netlab.load.references import Known, check_references, known
 from netlab.load.services import check_services, warn_selectors
 from netlab.load.source import printable
 from netlab.load.structure import check_structure
@@ -62,6 +62,12 @@ def check_lab(text: str, *, file: str) -> LabFile:
     return LabFile(topology=found, objects=others, warnings=report.sorted_warnings())
 
 
+def names_in(text: str) -> Known:
+    """What there is to refer to in a lab's text, which check_lab accepts."""
+    documents = _documents(text, Report(""), namespace=DEFAULT_NAMESPACE)
+    return known(documents.of("Topology")[0].cursor, documents)
+
+
 def _documents(text: str, report: Report, *, namespace: str) -> Documents:
     nodes, complete = compose(printable(text.removeprefix("\ufeff"), report), report)
     found: list[Document] = []
@@ -101,7 +107,7 @@ def _built(document: Document, report: Report) -> KubernetesObject | None:
         value = kind.model_validate(plain(document.cursor.node) if document.cursor.node else {})
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
-            _report_refusal(document.cursor, detail["loc"], detail["msg"])
+            report_refusal(document.cursor, detail["loc"], detail["msg"])
         return None
     if document.namespace and not value.metadata.namespace:
         metadata = value.metadata.model_copy(update={"namespace": document.namespace})
@@ -109,7 +115,8 @@ def _built(document: Document, report: Report) -> KubernetesObject | None:
     return value
 
 
-def _report_refusal(cursor: Cursor, location: tuple[int | str, ...], message: str) -> None:
+def report_refusal(cursor: Cursor, location: tuple[int | str, ...], message: str) -> None:
+    """Report what a value's types refuse of a document, at the field that they name."""
     for part in location:
         below = cursor.items()[part] if isinstance(part, int) and part < len(cursor.items()) else cursor.get(str(part))
         if not below.present:

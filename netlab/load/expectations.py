@@ -5,25 +5,28 @@ from __future__ import annotations
 from netlab.dns.addon import DNS_DEPLOYMENT, DNS_SERVICE
 from netlab.load.documents import Document
 from netlab.load.pods import port_names
-from netlab.load.references import Known, missing
+from netlab.load.references import Known, Names, missing
 from netlab.load.tree import Cursor, Mapping
 from netlab.model.names import Place, PlaceKind
 from netlab.model.targets import Target, TargetKind, TargetProtocol, Workload, WorkloadKind
 from netlab.model.topology import ExpectedVerdict
 
-Names = dict[tuple[str, str], Document]
-
 
 def check_expectations(topology: Cursor, there: Known) -> None:
     """Report every expectation that cannot be proved because it does not say what it means."""
     for line in topology.get("spec", "expect").items():
-        if not isinstance(line.node, Mapping):
-            continue
-        _check_from(line.get("from"), there)
-        _check_to(line.get("to"), there, verdict=line.get("verdict").text)
-        for reached in line.get("reaches").items():
-            _check_reached(reached, there)
-        _check_outcome(line)
+        check_expectation(line, there)
+
+
+def check_expectation(line: Cursor, there: Known) -> None:
+    """Report what is wrong with one expectation."""
+    if not isinstance(line.node, Mapping):
+        return
+    check_place(line.get("from"), there)
+    check_target(line.get("to"), there, verdict=line.get("verdict").text)
+    for reached in line.get("reaches").items():
+        _check_reached(reached, there)
+    _check_outcome(line)
 
 
 def _check_outcome(line: Cursor) -> None:
@@ -37,7 +40,8 @@ def _check_outcome(line: Cursor) -> None:
         verdict.error(f"a packet that is {verdict.text} reaches no Pod", "take out reaches, or verdict")
 
 
-def _check_from(cursor: Cursor, there: Known) -> None:
+def check_place(cursor: Cursor, there: Known) -> None:
+    """Report what is wrong with the name of a place."""
     if not cursor.text:
         return
     try:
@@ -82,7 +86,8 @@ def _check_reached(cursor: Cursor, there: Known) -> None:
     _check_object(cursor, kind, (workload.namespace, workload.name), names, there)
 
 
-def _check_to(cursor: Cursor, there: Known, *, verdict: str) -> None:
+def check_target(cursor: Cursor, there: Known, *, verdict: str = "") -> None:
+    """Report what is wrong with a target of which packets are expected to fare as `verdict` says."""
     if not cursor.text:
         return
     try:

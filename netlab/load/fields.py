@@ -15,6 +15,7 @@ from pathlib import Path
 
 from netlab.load import formats
 from netlab.load.formats import Check, Complaint
+from netlab.load.lab_fields import LAB
 from netlab.model.ipvs import Scheduler
 from netlab.model.modes import ProxyMode
 from netlab.model.objects import PodProtocol, ServiceType, TrafficPolicy
@@ -123,12 +124,13 @@ TOPOLOGY: dict[str, dict[str, str]] = {
         "fabric": "Fabric",
         "podLink": "PodLink",
     },
-    "Proxy": {"mode": "ProxyMode", "ipvs": "Ipvs"},
+    "Proxy": {"mode": "ProxyMode", "ipvs": "Ipvs", "command": "[string]"},
     "Ipvs": {"scheduler": "Scheduler", "strictARP": "boolean", "excludeCIDRs": "[CIDR]"},
     "NodeEntry": {
         "name!": "DnsSubdomain",
         "labels": "Labels",
         "proxyMode": "ProxyMode",
+        "proxyCommand": "[string]",
         "addresses": "[Address]",
         "podCIDRs": "[CIDR]",
     },
@@ -187,7 +189,7 @@ SHARPER: dict[str, dict[str, str]] = {
 @cache
 def fields(name: str) -> dict[str, Field]:
     """The fields of a type with fields, by name."""
-    spelled = TOPOLOGY.get(name) or _kubernetes()[name]
+    spelled = TOPOLOGY.get(name) or LAB.get(name) or _kubernetes()[name]
     sharper = {key.rstrip("!"): key for key in SHARPER.get(name, {})}
     chosen = {key: kind for key, kind in spelled.items() if key.rstrip("!") not in sharper} | SHARPER.get(name, {})
     return {key.rstrip("!"): Field(type_of(kind), key.endswith("!")) for key, kind in sorted(chosen.items())}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from netlab.load.documents import Document, Documents
@@ -14,6 +14,10 @@ BUILT_IN_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 
 
+Names = Mapping[tuple[str, str], Document | None]
+"""Objects by namespace and name; None: it will be there, and what it will say is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What there is to refer to. None: the file does not say it legibly, so that nothing can be called missing."""
@@ -21,15 +25,15 @@ class Known:
     nodes: dict[str, dict[str, str]] | None
     """Labels by name."""
     externals: frozenset[str] | None
-    pods: dict[tuple[str, str], Document] | None
-    services: dict[tuple[str, str], Document] | None
-    deployments: dict[tuple[str, str], Document] | None
+    pods: Names | None
+    services: Names | None
+    deployments: Names | None
 
 
 def known(topology: Cursor, documents: Documents) -> Known:
     """Everything in the file that has a name others can use."""
 
-    def named(kind: str) -> dict[tuple[str, str], Document] | None:
+    def named(kind: str) -> Names | None:
         found = {(document.namespace, document.name): document for document in documents.of(kind)}
         return found if documents.complete and all(name for _, name in found) else None
 

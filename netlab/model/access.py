@@ -15,6 +15,7 @@ class ServerAccess:
 
     Certificates and keys are PEM texts. `token_file` is read for every request, as its content changes. `verify` False
     believes any server. `server_name` is what the server's certificate must say, where not the host of the URL.
+    `in_lab`: it is the lab's of who asks, over the lab's own wires.
     """
 
     url: str
@@ -26,6 +27,7 @@ class ServerAccess:
     token_file: Path | None = None
     verify: bool = True
     server_name: str = ""
+    in_lab: bool = False
 
     @classmethod
     def at(cls, text: str) -> ServerAccess:
@@ -43,6 +45,11 @@ class ServerAccess:
         if not valid or parts.query or parts.fragment:
             raise ValueError(f"{text!r} is neither http(s)://HOST:PORT nor unix:PATH")
         return cls(url=text.rstrip("/"))
+
+    @property
+    def near(self) -> bool:
+        """Whether the server is on this machine: nothing in between forgets connections, and it is soon asked again."""
+        return self.in_lab or self.socket is not None
 
     @property
     def name(self) -> str:

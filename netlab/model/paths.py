@@ -50,14 +50,52 @@ class LabPaths:
         """The API server, HTTP."""
         return self.directory / "api.sock"
 
-    def way_to_api(self, node: str) -> Path:
-        """The socket by which a node's kube-proxy reaches the API server: `api_socket`, unless the node is cut off."""
-        cut = self.cut_off(node)
-        return cut if cut.exists() else self.api_socket
-
     def cut_off(self, node: str) -> Path:
         """A file that is there where a fault cuts the node's kube-proxy off: nobody listens on it."""
         return self.directory / "cut" / node
+
+    @property
+    def access(self) -> Path:
+        """A folder of the authority's and everybody's certificates, with their keys."""
+        return self.directory / "access"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate of the lab's authority, PEM."""
+        return self.access / "authority.pem"
+
+    @property
+    def authority_key(self) -> Path:
+        """The same with its key."""
+        return self.access / "authority.key"
+
+    @property
+    def server_certificate(self) -> Path:
+        """The API server's certificate and key, PEM."""
+        return self.access / "server.pem"
+
+    @property
+    def server_url(self) -> Path:
+        """The URL of the API server on the lab's wires."""
+        return self.access / "server.url"
+
+    def certificate(self, client: str) -> Path:
+        """A client's certificate and key, PEM: of `admin`, `kubelet-node1`, `kube-proxy-node1`."""
+        return self.access / "clients" / f"{client}.pem"
+
+    def substitute_kubeconfig(self, node: str) -> Path:
+        """What a program in the place of a node's kube-proxy is given as KUBECONFIG."""
+        return self.access / f"{node}.kubeconfig"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """What `netlab kubectl` gives to kubectl."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def kubectl_cache(self) -> Path:
+        """Where kubectl keeps what it has learnt of the server."""
+        return self.directory / "kubectl-cache"
 
     @property
     def database(self) -> Path:
@@ -68,6 +106,11 @@ class LabPaths:
     def faults(self) -> Path:
         """The faults that are in force, and what takes each of them back."""
         return self.directory / "faults.json"
+
+    @property
+    def baseline(self) -> Path:
+        """What `reset` brings the lab back to."""
+        return self.directory / "baseline.json"
 
     @property
     def etc(self) -> Path:

@@ -29,7 +29,7 @@ class ProxyReport(Row):
     `mode` is its proxy mode; `followed` is, by kind (`services`, `endpointslices`), the newest resourceVersion that its
     rules follow from; `rules` how many rules it has in the kernel; `last_sync_seconds` how long the last sync took.
     `complaints` say which objects are not served, or not wholly, and why. `backend` tells which of the kernel's tables
-    hold the rules.
+    hold the rules. `lost` says why it cannot reach the API server; empty while it can.
     """
 
     mode: str = ""
@@ -38,6 +38,7 @@ class ProxyReport(Row):
     last_sync_seconds: float | None = None
     complaints: tuple[str, ...] = ()
     backend: Backend | None = None
+    lost: str = ""
 
 
 class ProxyStatus(Row):
@@ -45,8 +46,8 @@ class ProxyStatus(Row):
 
     `synced` means that the rules follow from the newest Services and EndpointSlices. `last_sync_seconds` is how long
     the last sync took. `complaints` are the objects that it does not serve, or not wholly. `backend` tells which of the
-    kernel's tables hold the rules. `listed` tells whether it has had any objects from the API server since it began,
-    None where it does not answer.
+    kernel's tables hold the rules. `lost` says why it cannot reach the API server; empty while it can. `listed` tells
+    whether it has had any objects from the API server since it began, None where it does not answer.
     """
 
     running: bool
@@ -55,6 +56,7 @@ class ProxyStatus(Row):
     last_sync_seconds: float | None = None
     complaints: tuple[str, ...] = ()
     backend: Backend | None = None
+    lost: str = ""
     listed: bool | None = None
 
 
@@ -92,6 +94,8 @@ class NodeStatus(Row):
     pod_cidr: str = Field(alias="podCIDR")
     proxy_mode: str
     proxy: ProxyStatus
+    proxy_command: tuple[str, ...] = ()
+    """The program that runs in the place of kube-proxy: what it does nobody asks, so that it is never `synced`."""
 
 
 class PodRow(Row):

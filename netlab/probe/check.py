@@ -117,16 +117,16 @@ def prove_reached(pods: Collection[str], sample: Sample) -> Finding:
     """Every flow is answered by one of the Pods, and each of them gets some."""
     needed = flows_needed(len(pods))
     flows = sample(min(FIRST_LOOK, needed))
-    if not _astray(flows, pods) and needed > len(flows):
+    if not astray(flows, pods) and needed > len(flows):
         flows += sample(needed - len(flows))
-    wrong = _astray(flows, pods)
+    wrong = astray(flows, pods)
     unseen = [] if wrong else sorted(set(pods) - {flow.pod for flow in flows})
     if unseen:
         wrong = [f"{_some(unseen)} got none"]
     return Finding(not wrong, "; ".join([tell(flows), *wrong]))
 
 
-def _astray(flows: Iterable[Flow], pods: Collection[str]) -> list[str]:
+def astray(flows: Iterable[Flow], pods: Collection[str]) -> list[str]:
     """What is wrong with these flows, whatever else is still to come."""
     wrong = []
     if any(flow.verdict is not PacketVerdict.REACHED for flow in flows):
@@ -147,12 +147,12 @@ def prove_verdict(verdict: PacketVerdict, sample: Sample) -> Finding:
     """Every flow fares so."""
     flows = sample(SAMPLE)
     if verdict in REFUSALS:
-        flows = _ask_again(flows, sample)
+        flows = asked_again(flows, sample)
     passed = all(flow.verdict is verdict for flow in flows)
     return Finding(passed, tell(flows) if passed else f"{tell(flows)}; every flow should be {verdict}")
 
 
-def _ask_again(flows: Sequence[Flow], sample: Sample) -> tuple[Flow, ...]:
+def asked_again(flows: Sequence[Flow], sample: Sample) -> tuple[Flow, ...]:
     """The flows, those without answer tried again as a TCP client would, until one of them stays without."""
     answered = [flow for flow in flows if flow.verdict is not PacketVerdict.DROPPED]
     while len(answered) < len(flows):

@@ -102,7 +102,9 @@ class NodeSteps:
         late = policy.worker is Worker.IPVS and stage is Stage.PREROUTING
         choice = None if late else policy.choice(packet, standing)
         if choice:
-            return self._translated(machine, policy, packet, choice, stage, link=link)
+            after = self._translated(machine, policy, packet, choice, stage, link=link)
+            barred = policy.block(packet, standing, stage) if policy.worker is Worker.IPVS else None
+            return replace(barred, packet=after) if barred else after
         return (policy.block(packet, standing, stage) if stage is Stage.OUTPUT else None) or packet
 
     def _translated(

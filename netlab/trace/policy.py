@@ -48,11 +48,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The packet ends here; `early`: before anything was translated."""
+    """The packet ends here; `early`: before anything was translated; `packet`: as what, where it was translated."""
 
     verdict: PacketVerdict
     cause: Cause
     early: bool = False
+    packet: Packet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ class Nftables(Policy):
 
 
 class Ipvs(Policy):
-    """Every Service address is the node's own; the balancer comes after the table filter, on the way in."""
+    """Every Service address is the node's own; the balancer comes after the table filter on the way in, else before."""
 
     worker = Worker.IPVS
 
@@ -220,10 +221,10 @@ class Ipvs(Policy):
         return "ipvs" if block.cause.reason is Reason.NO_ENDPOINT else self.hook("filter", stage)
 
     def choice(self, packet: Packet, standing: Standing) -> Choice | None:
-        claim = self._claim(packet)
+        claim = self._claim(packet, standing)
         if claim is None:
             return None
-        if self._kept_out(packet, claim):
+        if self._kept_out(packet, claim) and not standing.own:
             return None
         route, port = claim.route, claim.route.port
         stays = port.internal_local if claim.inside else port.external_local
@@ -232,9 +233,9 @@ class Ipvs(Policy):
             Choice(claim=claim, endpoints=endpoints, masquerade=self._masquerades(packet, claim)) if endpoints else None
         )
 
-    def _claim(self, packet: Packet) -> Claim | None:
+    def _claim(self, packet: Packet, standing: Standing) -> Claim | None:
         """There are no virtual servers on loopback."""
-        return None if packet.dst.is_loopback else self.proxy.claim(packet, here=True)
+        return None if packet.dst.is_loopback else self.proxy.claim(packet, here=standing.here)
 
     def _kept_out(self, packet: Packet, claim: Claim) -> bool:
         """The node speaks to an address that it has from that address: it is judged by its own."""
@@ -250,11 +251,12 @@ class Ipvs(Policy):
         return not claim.route.external_stays_on_node
 
     def block(self, packet: Packet, standing: Standing, stage: Stage) -> Block | None:
-        claim = self._claim(packet)
+        claim = self._claim(packet, standing)
         if claim is None:
             known = self.proxy.services_at(packet.dst) if stage is Stage.INPUT else ()
             return Block(PacketVerdict.REFUSED, self.cause(Reason.PORT_NOT_SERVED, packet, known[0])) if known else None
-        if self._kept_out(packet, claim):
+        judged = stage is not Stage.OUTPUT or packet.src == packet.dst
+        if judged and self._kept_out(packet, claim):
             return Block(PacketVerdict.DROPPED, self.cause(Reason.SOURCE_RANGE, packet, claim.route))
         if self.choice(packet, standing) is None:
             return Block(PacketVerdict.REFUSED, self.cause(Reason.NO_ENDPOINT, packet, claim.route))

@@ -267,7 +267,7 @@ class Walk:
     def _blocked(self, machine: Machine, packet: Packet, block: Block, stage: Stage) -> None:
         says = PORT_UNREACHABLE if block.verdict is PacketVerdict.REFUSED else NO_ROUTE
         hook, rules = self.steps.ended(machine, packet, block, stage)
-        self.track.hop(machine, hook, packet, verdict=block.verdict, rules=rules)
+        self.track.hop(machine, hook, block.packet or packet, verdict=block.verdict, rules=rules)
         if block.verdict is PacketVerdict.DROPPED:
             self.track.stop(block.verdict, block.cause)
         else:

@@ -83,10 +83,11 @@ def test_objects_are_made_changed_scaled_and_deleted(lab: Lab) -> None:
 
 
 def test_get_prints_what_kubectl_prints(lab: Lab) -> None:
-    header, row = lab.ok("get", "svc").splitlines()
+    header, api, row = lab.ok("get", "svc").splitlines()
     assert header.split() == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE", "SELECTOR"]
+    assert api.split()[:5] == ["kubernetes", "ClusterIP", "10.96.0.1", "<none>", "443/TCP"]
     assert row.split()[:2] == ["web", "ClusterIP"]
-    assert lab.ok("get", "all", "-A").count("default ") == 2
+    assert lab.ok("get", "all", "-A").count("default ") == 3
     assert yaml.safe_load(lab.ok("get", "pod", "web", "-o", "yaml"))["status"]["phase"] == "Running"
     assert [each["kind"] for each in lab.json("get", "no,po")["items"]] == ["Node", "Node", "Pod"]
 

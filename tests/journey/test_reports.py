@@ -195,7 +195,7 @@ def test_what_get_prints_can_be_applied_again(lab: Lab) -> None:
         (("get", "pod", "nobody"), 4, "nobody"),
         (("get", "gadgets"), 2, "there is no kind 'gadgets'"),
         (("get", "servics"), 2, "there is no kind 'servics'"),
-        (("status", "-l", f"{PREFIX}-nowhere"), 4, f"{PREFIX}-nowhere"),
+        (("status", "-l", "nljny-nowhere"), 4, "nljny-nowhere"),
         (("up", "/no/such/file.yaml"), 2, "there is no such file"),
         (("validate", "/no/such/file.yaml"), 2, "there is no such file"),
         (("frobnicate",), 2, "frobnicate"),

@@ -218,6 +218,16 @@ def test_a_rule_put_in_by_hand_that_drops_is_named(two: Lab) -> None:
 
 
 @pytest.mark.root
+def test_a_rule_without_a_condition_that_drops_is_not_taken_for_the_policy(two: Lab) -> None:
+    two.ok("exec", "node/node2", "--", "iptables-legacy", "-I", "FORWARD", "-j", "DROP")
+    try:
+        journey = trace(two, "pod/shell", "pod/web-2:8080")
+    finally:
+        two.ok("exec", "node/node2", "--", "iptables-legacy", "-D", "FORWARD", "-j", "DROP")
+    assert ends(journey)[-1].rules[-1].rule == "-A FORWARD -j DROP"
+
+
+@pytest.mark.root
 def test_where_nobody_listens_the_pod_itself_refuses(two: Lab) -> None:
     journey = trace(two, "pod/shell", "pod/web-2:9999")
     (end,) = ends(journey)

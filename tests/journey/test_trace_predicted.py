@@ -31,10 +31,12 @@ def test_what_a_topology_expects_is_traced_hop_by_hop_as_foretold_in_every_mode(
 
 @pytest.mark.root
 @pytest.mark.ipvs
-def test_mode_ipvs_is_foretold_too(root: Caller) -> None:
-    name = f"{PREFIX}-t-ipvs"
-    with root.lab(name, topology("ipvs", name=name)) as lab:
+@pytest.mark.parametrize("file", [*FILES, "ipvs"])
+def test_in_mode_ipvs_too(root: Caller, file: str) -> None:
+    name = f"{PREFIX}-t-{file}"
+    with root.lab(name, topology(file, name=name).replace("mode: nftables", "mode: iptables")) as lab:
         paths = LabPaths(name, lab.directory)
+        lab.ok("set-mode", ProxyMode.IPVS.value)
         assert differences(paths, expected_pairs(running_view(paths))) == []
 
 

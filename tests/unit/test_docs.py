@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from typer.core import TyperGroup
 
 from netlab.api.simulate import simulate
 from netlab.cli.app import app
@@ -27,6 +28,7 @@ from netlab.proxy.userspace import ServedPort, Spelling
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 TOPOLOGIES = sorted((ROOT / "topologies").glob("*.yaml"))
+LABS = sorted((ROOT / "topologies" / "labs").glob("*/*.md"))
 SHOWN_LABS = ("two-nodes", "nodeport", "no-endpoints", "three-nodes-vxlan", "load-balancer", "ipvs")
 FOLDERS = ("netlab", "docs", "tests", "topologies", "scripts", "requirements", ".github", ".ci")
 STANDS_FOR = {"N": "3", "COMMAND": "up", "MODE": "nftables"}
@@ -91,7 +93,7 @@ def rules_of_the_userspace_lab() -> str:
     return save_text(spelling.tables())
 
 
-SHOWN = sorted({command for path in (*DOCUMENTS, *TOPOLOGIES) for command in commands(path)})
+SHOWN = sorted({command for path in (*DOCUMENTS, *LABS, *TOPOLOGIES) for command in commands(path)})
 
 
 @pytest.mark.parametrize("command", SHOWN)
@@ -99,6 +101,9 @@ def test_every_command_shown_is_understood(command: str) -> None:
     """A command's name alone, as text has it, need only be one; with arguments, they must be right."""
     name, *rest = arguments(command)
     found = typer.main.get_command(app).commands.get(name)
+    if isinstance(found, TyperGroup) and rest:
+        name, *rest = rest
+        found = found.commands.get(name)
     assert found
     if rest and "--help" not in rest:
         assert found.make_context(name, rest).command is found

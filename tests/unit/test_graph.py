@@ -194,6 +194,7 @@ def test_services_are_dashed_and_every_pod_has_a_cable() -> None:
     assert {box.name for box in boxes(layout, "service")} == {
         "service/web",
         "service/web-outside",
+        "service/kubernetes",
         "service/kube-system/kube-dns",
     }
     pods = boxes(layout, "pod")

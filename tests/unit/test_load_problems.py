@@ -467,6 +467,10 @@ ADDRESSES = {
         ),
         [Wrong("spec.clusterIP", "10.96.0.9 is taken already", "Service one has it, in line 14")],
     ),
+    "a ClusterIP that is the API server's is told": (
+        documents(TOPOLOGY, POD, service("{clusterIP: →10.96.0.1, ports: [{port: 80}]}")),
+        [Wrong("spec.clusterIP", "10.96.0.1 is taken already", "the API server has it, as the Service default/kuber")],
+    ),
     "a ClusterIP that is no address is told": (
         documents(TOPOLOGY, POD, service("{clusterIP: →10.96.0.300, ports: [{port: 80}]}")),
         [Wrong("spec.clusterIP", "must be a valid IP address")],

@@ -21,9 +21,10 @@ def checkout(tmp_path: Path) -> Path:
     for part in ("scripts", "requirements"):
         shutil.copytree(ROOT / part, tmp_path / "checkout" / part)
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "checkout")
-    for folder in (*tmp_path.parents, tmp_path):
-        if folder.is_relative_to(tmp_path.parents[1]):
-            folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        folder.chmod(0o755)
+        if folder.name.startswith("pytest-of-"):
+            break
     return tmp_path / "checkout"
 
 

@@ -167,6 +167,13 @@ def test_rules_are_told_by_their_numbers_and_a_chains_end_by_its_policy() -> Non
     ]
 
 
+@pytest.mark.parametrize("kind", [Kind.POLICY, Kind.RETURN])
+def test_what_the_kernel_calls_a_chains_end_may_be_a_rule_without_a_condition(kind: Kind) -> None:
+    saved = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j LOG\n-A INPUT -j DROP\nCOMMIT\n"
+    (met,) = told_by(saved, [event("INPUT", 2, table="filter", kind=kind)])
+    assert (met.kind, met.rule) == (Kind.RULE, "-A INPUT -j DROP")
+
+
 @pytest.mark.parametrize(
     ("rule", "comment", "probability"),
     [

@@ -321,6 +321,19 @@ def test_each_proxy_mode_translates_at_a_place_of_its_own(mode: ProxyMode) -> No
     assert (home.packet.src, home.packet.sport) == ("10.96.0.80", 80)
 
 
+def test_in_mode_ipvs_another_nodes_port_is_left_to_that_node() -> None:
+    hops = told(predicted(lab("nodeport", ProxyMode.IPVS), "node/node1", "node/node2:30080").first.hops)
+    assert hops[0] == "node/node1 eth0"
+    assert any(hop.startswith("node/node2 ipvs: ") for hop in hops)
+
+
+def test_in_mode_ipvs_a_node_that_source_ranges_bar_is_stopped_behind_the_balancer() -> None:
+    way = predicted(lab("load-balancer", ProxyMode.IPVS), "node/node2", "172.18.255.3:80").first
+    balanced, ended = [hop for hop in way.hops if hop.hook != "route"]
+    assert (balanced.hook, ended.hook, ended.verdict) == ("ipvs", "filter/OUTPUT", PacketVerdict.DROPPED)
+    assert balanced.packet.dport == ended.packet.dport == 8080
+
+
 ENDS = [
     ("two-nodes", "pod/shell", "service/web:81", "iptables", PacketVerdict.UNREACHABLE, Reason.NO_ROUTE),
     ("two-nodes", "pod/shell", "10.96.0.80:81", "nftables", PacketVerdict.REFUSED, Reason.PORT_NOT_SERVED),

@@ -63,7 +63,8 @@ def say_nothing(_: Complaint) -> None:
 class KubeProxy:
     """Objects from a source to the Proxier, when to sync, and what hangs on it.
 
-    `tell` is called with every new complaint. `refused` are objects of the source that could not be read.
+    `tell` is called with every new complaint. `refused` are objects of the source that could not be read. `lost` tells
+    why the source cannot be reached.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class KubeProxy:
         families: tuple[Family, ...] = tuple(Family),
         refused: Iterable[Complaint] = (),
         tell: Callable[[Complaint], None] = say_nothing,
+        lost: Callable[[], str] = str,
     ) -> None:
         self.metrics = Metrics()
+        self._lost = lost
         self.mode = config.mode
         self._config = config
         self._options = options
@@ -112,6 +115,10 @@ class KubeProxy:
         """Where the kernel has the rules, of both families alike; None before the first sync."""
         return next(iter(self._backends.values()), None)
 
+    def lost(self) -> str:
+        """Why the source cannot be reached; empty while it can."""
+        return self._lost()
+
     def healthy(self) -> bool:
         """Whether no sync is overdue by more than a period."""
         return not self.metrics.overdue(2 * self._options.sync_seconds)
@@ -127,6 +134,11 @@ class KubeProxy:
     async def progress(self) -> None:
         """Return when a sync has succeeded again."""
         await self._progress.wait()
+
+    def compare(self) -> None:
+        """Have the next sync, which comes at once, compare all rules with the kernel's."""
+        self.metrics.queue()
+        self._runner.ask(full=True)
 
     async def work(self) -> None:
         """Follow the source for ever. MissingCapability: no rights here, or no tables; then nothing was changed."""

@@ -35,6 +35,9 @@ class Incapable:
     def backend(self) -> Backend | None:
         return None
 
+    def lost(self) -> str:
+        return ""
+
     def healthy(self) -> bool:
         return False
 
@@ -47,6 +50,9 @@ class Incapable:
     async def progress(self) -> None:
         """Never."""
         await asyncio.Event().wait()
+
+    def compare(self) -> None:
+        """There are no rules."""
 
 
 async def say_incapable(

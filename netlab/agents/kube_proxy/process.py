@@ -7,15 +7,19 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import aiohttp
 
 from netlab.agents.kube_proxy.agent import AgentOptions, KubeProxy
 from netlab.agents.kube_proxy.events import ComplaintEvents
 from netlab.agents.kube_proxy.incapable import say_incapable
+from netlab.agents.kube_proxy.leftovers import remove_every_mode
 from netlab.agents.kube_proxy.once import once
 from netlab.agents.kube_proxy.server import StatusServer
 from netlab.agents.kube_proxy.sources import FixedObjects, ObjectSource
+from netlab.agents.kube_proxy.substitute import become
+from netlab.api.agent_access import agent_access
 from netlab.api.backoff import Backoff
 from netlab.api.client import ApiClient
 from netlab.api.foreign import Malformed
@@ -35,16 +39,22 @@ RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
 LISTED_WITHIN_SECONDS = 60.0
 SERVED = (Node, Service, EndpointSlice)
 Work = Coroutine[object, object, None]
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 def run(paths: LabPaths, node: str, *, config: ProxyConfig | None = None, options: AgentOptions | None = None) -> None:
     """Be the kube-proxy of a lab's node until SIGTERM, in its network namespace, which the process is in already.
 
-    Without `config` the cluster's Pod ranges come from the lab's topology, and so do the families.
+    Without `config` the cluster's Pod ranges come from the lab's topology, and so do the families. Where the topology
+    names a program for the node, the process becomes it, and the rules of netlab's kube-proxy go.
     """
-    access = ServerAccess(url="http://api", socket=paths.way_to_api(node))
-    asyncio.run(_until_signal(_in_lab(access, node, config, options or AgentOptions())))
+    cut, access = paths.cut_off(node), agent_access(paths, f"kube-proxy-{node}")
+    if cut.exists():
+        access = ServerAccess(url="http://api", socket=cut)
+    command = asyncio.run(_until_signal(_in_lab(access, node, config, options or AgentOptions())))
+    if command:
+        become(command, node=node, access=access, paths=paths)
 
 
 def serve(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> None:
@@ -53,7 +63,7 @@ def serve(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> N
     The process must have one thread. MissingCapability: no rights here, or no tables; InvalidInput: `access` cannot
     be used.
     """
-    asyncio.run(_until_signal(_following(access, config, options, tuple(Family))))
+    asyncio.run(_until_signal(_alone(access, config, options)))
 
 
 def serve_objects(
@@ -79,8 +89,8 @@ def once_from(access: ServerAccess, config: ProxyConfig) -> ProxyResult:
     return once(config, objects, refused)
 
 
-async def _until_signal(work: Work) -> None:
-    """Let it work until SIGTERM or SIGINT, or until it fails."""
+async def _until_signal(work: Coroutine[object, object, T]) -> T | None:
+    """Let it work until it is done: its result; or until SIGTERM or SIGINT: None."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -92,20 +102,34 @@ async def _until_signal(work: Work) -> None:
         task.cancel()
     await asyncio.gather(working, stopping, return_exceptions=True)
     if ended:
-        working.result()  # it never ends by itself: raises what ended it
+        return working.result()
     log.info("stopped; the rules stay")
+    return None
 
 
-async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, options: AgentOptions) -> None:
+async def _alone(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> None:
+    async with ApiClient(access) as client:
+        await _following(client, config, options, tuple(Family))
+
+
+async def _in_lab(
+    access: ServerAccess, node: str, config: ProxyConfig | None, options: AgentOptions
+) -> tuple[str, ...]:
+    """Work until the topology wants another program in this one's place: its command."""
     if config is not None:
-        await _following(access, config, options, tuple(Family))
-        return
+        await _alone(access, config, options)
+        return ()
     async with ApiClient(access) as client:
         spec = await _topology(client)
+        if command := spec.proxy_command(node):
+            return command
         while True:
             families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
-            work = _following_or_saying(access, lab_config(spec, node), options, families)
+            work = _following_or_saying(client, lab_config(spec, node), options, families)
             spec = await _until_another_config(work, client, node, lab_config(spec, node))
+            if command := spec.proxy_command(node):
+                remove_every_mode()
+                return command
             log.info("the topology says %s now", spec.proxy_mode(node))
 
 
@@ -129,26 +153,27 @@ async def _another_config(client: ApiClient, node: str, config: ProxyConfig) -> 
     async for event in source.reflect(Topology):
         if event.object is not None and event.type is not EventType.DELETED:
             spec = event.object.spec
-            if lab_config(spec, node) != config:
+            if lab_config(spec, node) != config or spec.proxy_command(node):
                 return spec
     raise AssertionError("a watch goes on for ever")
 
 
 async def _following(
-    access: ServerAccess, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
+    client: ApiClient, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
 ) -> None:
-    async with ApiClient(access) as client, _told(client, config.node_name) as tell:
-        await _work(KubeProxy(client, config, options, families=families, tell=tell), options)
+    async with _told(client, config.node_name) as tell:
+        proxy = KubeProxy(client, config, options, families=families, tell=tell, lost=lambda: client.contact.lost)
+        await _work(proxy, options)
 
 
 async def _following_or_saying(
-    access: ServerAccess, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
+    client: ApiClient, config: ProxyConfig, options: AgentOptions, families: tuple[Family, ...]
 ) -> None:
     """In a lab, a mode that this machine cannot do is no reason to end: the topology may ask for another one."""
     try:
-        await _following(access, config, options, families)
+        await _following(client, config, options, families)
     except MissingCapability as error:
-        async with ApiClient(access) as client, _told(client, config.node_name) as tell:
+        async with _told(client, config.node_name) as tell:
             await say_incapable(config, error, options, tell=tell)
 
 

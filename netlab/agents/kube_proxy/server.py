@@ -60,6 +60,10 @@ class Observed(Protocol):
         """Where the kernel has the rules; None before the first sync."""
         ...
 
+    def lost(self) -> str:
+        """Why the API server cannot be reached; empty while it can."""
+        ...
+
     def healthy(self) -> bool:
         """Whether syncs come to pass when they are asked for."""
         ...
@@ -74,6 +78,10 @@ class Observed(Protocol):
 
     async def progress(self) -> None:
         """Return when a sync has succeeded again."""
+        ...
+
+    def compare(self) -> None:
+        """Have the next sync, which comes at once, compare all rules with the kernel's."""
         ...
 
 
@@ -139,7 +147,10 @@ class StatusServer:
         return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
 
     async def _status(self, request: web.Request) -> web.Response:
-        """A ProxyReport, once the rules follow from the resourceVersions asked for, or `within` seconds have passed."""
+        """A ProxyReport, once the rules follow from the resourceVersions asked for, or `within` seconds have passed.
+
+        With `compare` all rules were compared with the kernel's too by then.
+        """
         try:
             wanted = {kind: int(request.query.get(kind, "0")) for kind in ("services", "endpointslices")}
             within = min(float(request.query.get("within", "0")), LONGEST_WAIT_SECONDS)
@@ -150,6 +161,9 @@ class StatusServer:
             async with asyncio.timeout(within):
                 while any(observed.followed().get(kind, 0) < version for kind, version in wanted.items()):
                     await observed.progress()
+                if "compare" in request.query:
+                    observed.compare()
+                    await observed.progress()
         except TimeoutError:
             log.info("asked for %s, followed only %s", wanted, dict(observed.followed()))
         report = ProxyReport(
@@ -159,6 +173,7 @@ class StatusServer:
             last_sync_seconds=observed.metrics.last_sync_seconds,
             complaints=tuple(map(str, observed.complaints()[:COMPLAINTS_AT_MOST])),
             backend=observed.backend(),
+            lost=observed.lost(),
         )
         return web.json_response(json.loads(report.model_dump_json(by_alias=True)))
 

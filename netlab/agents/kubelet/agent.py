@@ -18,6 +18,7 @@ from dataclasses import replace
 import aiohttp
 
 from netlab.agents.kubelet.pod import NodeContext, PodWorker
+from netlab.api.agent_access import agent_access
 from netlab.api.client import ApiClient
 from netlab.api.encoding import Json
 from netlab.api.journal import EventType
@@ -50,7 +51,7 @@ def _raise_open_files() -> int:
 async def _serve(paths: LabPaths, node: str, lab: str, *, open_files: int) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with ApiClient(paths.api_socket) as client:
+    async with ApiClient(agent_access(paths, f"kubelet-{node}")) as client:
         context = NodeContext(
             client=client,
             paths=paths,

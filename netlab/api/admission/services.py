@@ -26,6 +26,7 @@ from netlab.api.store import Change
 from netlab.model.objects import FORCED, LoadBalancerStatus, Service, ServiceType
 from netlab.model.rules import IPAddress
 from netlab.model.topology import Network
+from netlab.plan.control_plane import KUBERNETES, kubernetes_address
 
 
 class ServiceAdmission:
@@ -35,6 +36,8 @@ class ServiceAdmission:
         self._random = random
         self._ranges = {f"IPv{cidr.version}": ServiceAddresses(cidr) for cidr in network.service_cidrs}
         self._node_ports = NodePorts(network.node_port_range)
+        self._api_address = kubernetes_address(network.service_cidrs)
+        self._reserve()
 
     def admit(self, service: Service, before: Service | None = None) -> Service:
         """The Service as it is to be stored. Raises Refusal: Invalid with every cause, InternalError: range is full."""
@@ -61,8 +64,14 @@ class ServiceAdmission:
                     pool.release(address, change.previous.key)
             for port in _ports(change.previous):
                 self._node_ports.release(port, change.previous.key)
+            self._reserve()
         if isinstance(change.object, Service) and change.type is not EventType.DELETED:
             self.hold(change.object)
+
+    def _reserve(self) -> None:
+        """The API server's own address is given to nobody else, whether or not its Service is there."""
+        if address := self._api_address:
+            self._ranges[f"IPv{address.version}"].hold(address, "/".join(KUBERNETES))
 
     def hold(self, service: Service) -> None:
         """Note what a Service has."""

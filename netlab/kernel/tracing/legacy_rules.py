@@ -7,6 +7,7 @@ was brought into a namespace the kernel takes away with that alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from netlab.errors import KernelError
@@ -57,12 +58,15 @@ def told_by(saved: str, events: Iterable[TraceEvent]) -> list[TraceEvent]:
 
 
 def _told(event: TraceEvent, lines: dict[tuple[str, str], list[str]]) -> TraceEvent:
-    """The event with its rule, or with the chain's policy as `iptables -S` prints it."""
+    """The event with its rule, or with the chain's policy as `iptables -S` prints it.
+
+    The kernel calls every verdict without a condition the chain's end; it is that only where no rule has the number.
+    Source: net/ipv4/netfilter/ip_tables.c (get_chainname_rulenum).
+    """
     policy, *rules = lines.get((event.table, event.chain), [""])
-    if event.kind is Kind.POLICY:
-        return event.told(policy)
-    known = event.kind is Kind.RULE and event.number <= len(rules)
-    return event.told(rules[event.number - 1]) if known else event
+    if event.number <= len(rules):
+        return replace(event, kind=Kind.RULE, rule=rules[event.number - 1])
+    return event.told(policy) if event.kind is Kind.POLICY else event
 
 
 def _lines(saved: str) -> dict[tuple[str, str], list[str]]:

@@ -7,12 +7,39 @@ Source: the Kubernetes API reference, version 1.36.
 
 from __future__ import annotations
 
-from netlab.model.objects.cluster import Namespace, Node, NodeAddress, NodeSpec, NodeStatus, ServiceCIDR
-from netlab.model.objects.deployment import Deployment, DeploymentSpec, DeploymentStatus, LabelSelector, PodTemplate
+from netlab.model.objects.cluster import (
+    ConfigMap,
+    IPAddress,
+    IPAddressSpec,
+    Namespace,
+    NamespaceStatus,
+    Node,
+    NodeAddress,
+    NodeSpec,
+    NodeStatus,
+    ParentReference,
+    ServiceCIDR,
+    ServiceCIDRSpec,
+    ServiceCIDRStatus,
+)
+from netlab.model.objects.deployment import (
+    Deployment,
+    DeploymentSpec,
+    DeploymentStatus,
+    DeploymentStrategy,
+    LabelRequirement,
+    LabelSelector,
+    PodTemplate,
+    ReplicaSet,
+    ReplicaSetSpec,
+    ReplicaSetStatus,
+    RollingUpdate,
+)
 from netlab.model.objects.event import Event, EventSource
 from netlab.model.objects.meta import (
     Condition,
     KubernetesObject,
+    ManagedFields,
     ObjectMeta,
     ObjectReference,
     OwnerReference,
@@ -47,10 +74,13 @@ from netlab.model.objects.service import (
     SERVICE_NAME_LABEL,
     ClientIPConfig,
     Endpoint,
+    EndpointAddress,
     EndpointConditions,
     EndpointHints,
     EndpointPort,
+    Endpoints,
     EndpointSlice,
+    EndpointSubset,
     ForZone,
     LoadBalancerIngress,
     LoadBalancerStatus,
@@ -64,26 +94,34 @@ from netlab.model.objects.service import (
 )
 
 KINDS: tuple[type[KubernetesObject], ...] = (Namespace, Node, Pod, Service, EndpointSlice, Deployment, Event)
-"""Every kind that the API server of a lab knows."""
+"""The kinds that a lab's file may hold."""
+SERVED_KINDS: tuple[type[KubernetesObject], ...] = (*KINDS, Endpoints, ReplicaSet, ConfigMap, ServiceCIDR, IPAddress)
+"""The kinds of Kubernetes that the API server of a lab serves."""
 
 __all__ = [
     "FORCED",
     "KINDS",
     "NETWORK_READY",
+    "SERVED_KINDS",
     "SERVICE_NAME_LABEL",
     "ClientIPConfig",
     "Condition",
+    "ConfigMap",
     "Container",
     "ContainerPort",
     "ContainerStatus",
     "Deployment",
     "DeploymentSpec",
     "DeploymentStatus",
+    "DeploymentStrategy",
     "Endpoint",
+    "EndpointAddress",
     "EndpointConditions",
     "EndpointHints",
     "EndpointPort",
     "EndpointSlice",
+    "EndpointSubset",
+    "Endpoints",
     "EnvVar",
     "EnvVarSource",
     "Event",
@@ -92,13 +130,18 @@ __all__ = [
     "ForZone",
     "HttpGetAction",
     "HttpHeader",
+    "IPAddress",
+    "IPAddressSpec",
     "KubernetesObject",
+    "LabelRequirement",
     "LabelSelector",
     "Lifecycle",
     "LifecycleHandler",
     "LoadBalancerIngress",
     "LoadBalancerStatus",
+    "ManagedFields",
     "Namespace",
+    "NamespaceStatus",
     "Node",
     "NodeAddress",
     "NodeSpec",
@@ -107,6 +150,7 @@ __all__ = [
     "ObjectMeta",
     "ObjectReference",
     "OwnerReference",
+    "ParentReference",
     "Part",
     "Pod",
     "PodIP",
@@ -117,8 +161,14 @@ __all__ = [
     "PortNumber",
     "PortReference",
     "Probe",
+    "ReplicaSet",
+    "ReplicaSetSpec",
+    "ReplicaSetStatus",
+    "RollingUpdate",
     "Service",
     "ServiceCIDR",
+    "ServiceCIDRSpec",
+    "ServiceCIDRStatus",
     "ServicePort",
     "ServiceSpec",
     "ServiceStatus",

@@ -19,12 +19,11 @@ from netlab.model.journey import Way
 from netlab.model.rules import IPAddress
 from netlab.probe.headers import Headers
 from netlab.probe.tracing.passings import Passing, Scene
-from netlab.probe.tracing.visits import stays
+from netlab.probe.tracing.visits import ENDS, stays
 
 STARTS, LAST = ("PREROUTING", "OUTPUT"), "POSTROUTING"
 TRANSLATES = 100
 """The priority of translation, -100 or 100: only a connection's first packet comes there."""
-_ENDS = re.compile(r"-j (?:DROP|REJECT)\b|\b(?:drop|reject)\b|^-P \S+ DROP$")
 _STATES = re.compile(r"(?:--ctstate|--state|ct state) \{? ?([\w,]+)", re.IGNORECASE)
 _LED_TO = re.compile(r"(?:--to-destination|dnat (?:ip6? )?to) \[?([\da-f.:]+?)\]?(?::(\d+))?(?: |$)")
 
@@ -146,7 +145,7 @@ def _hooks(stay: _Stay, counted: Sequence[TraceEvent]) -> tuple[str, ...]:
     if stay.outgoing:
         bridged = bool(stay.scene.bridges) and links <= stay.scene.peers.keys()
         return () if bridged and not stay.scene.through_rules else ("PREROUTING", "FORWARD", "POSTROUTING")
-    ended = any(event.hook == "FORWARD" and _ENDS.search(event.rule) for event in counted)
+    ended = any(event.hook == "FORWARD" and ENDS.search(event.rule) for event in counted)
     return "PREROUTING", "FORWARD" if ended and stay.led_to is None else "INPUT"
 
 

@@ -10,6 +10,7 @@ from netlab.kernel.conntrack_news import spelled
 from netlab.model.cluster import ClusterView, pod_name, pod_place
 from netlab.model.journey import Hop, Journey, PacketSeen, PacketVerdict, Way
 from netlab.model.names import Place
+from netlab.model.objects import Service
 from netlab.model.targets import Target
 from netlab.probe.tracing.hops import Narrator
 
@@ -174,9 +175,15 @@ def _is_balanced(hop: Hop, facts: Facts) -> bool:
     """Whether it is a virtual server of IPVS that was asked."""
     if hop.at not in facts.narrator.balancers:
         return False
-    return any(
-        hop.packet.dst in service.spec.cluster_ips and any(port.port == hop.packet.dport for port in service.spec.ports)
-        for service in facts.view.services
+    return any(_serves(service, hop.packet) for service in facts.view.services)
+
+
+def _serves(service: Service, packet: PacketSeen) -> bool:
+    """Whether the packet is for one of its addresses and ports, or for a node port."""
+    spec, ingress = service.spec, service.status.load_balancer.ingress
+    addresses = {*spec.cluster_ips, *spec.external_ips, *(each.ip for each in ingress)}
+    return packet.dport is not None and any(
+        packet.dport == port.node_port or (packet.dport == port.port and packet.dst in addresses) for port in spec.ports
     )
 
 

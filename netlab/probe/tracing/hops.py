@@ -13,7 +13,7 @@ from netlab.model.journey import COUNTED, Hop, PacketSeen, RuleHit, Way
 from netlab.model.rules import IPAddress
 from netlab.probe.headers import Headers
 from netlab.probe.tracing.passings import Passing, Scene
-from netlab.probe.tracing.visits import Visit, is_dropped_by_policy, stage_of
+from netlab.probe.tracing.visits import Visit, is_dropped_by_policy, is_end, stage_of
 
 _COMMENT = re.compile(r'(?:--comment (?:"((?:[^"\\]|\\.)*)"|(\S+)))|(?:\bcomment "((?:[^"\\]|\\.)*)")')
 _CHANCE = re.compile(r"--mode random --probability (\d+\.\d+)|numgen random mod (\d+)(?: offset \d+)? (?:<|0|vmap)")
@@ -81,7 +81,7 @@ class Narrator:
             mark = _mark_after(each, following, mark)
             headers = following.headers if following and not each.link else each.headers
             self._add(each, headers.seen(mark))
-        if not passed_route:
+        if not passed_route and not is_end(visit.passings[-1]):
             self._tell_route(visit, visit.passings[-1].headers, mark)
 
     def tell_proxy(self, visit: Visit) -> None:

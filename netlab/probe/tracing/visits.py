@@ -16,6 +16,8 @@ NAT_PRIORITIES = {"PREROUTING": -100, "OUTPUT": -100, "INPUT": 100, "POSTROUTING
 NAT_TABLE = "nat/"
 _COMMENT = re.compile(r'"[^"]*"')
 """What is in quotes, in which a rule may speak of anything."""
+ENDS = re.compile(r"-j (?:DROP|REJECT)\b|\b(?:drop|reject)\b|^-P \S+ DROP$")
+"""In a rule's text, without its comments: it lets a packet go no further."""
 TRANSLATIONS = ("dnat to", "snat to", "masquerade", "-j dnat", "-j snat", "redirect")
 
 
@@ -195,6 +197,12 @@ def is_dropped_by_policy(each: Passing) -> bool:
     if last is None or last.kind is not Kind.POLICY:
         return False
     return last.verdict == "drop" or " DROP" in last.rule
+
+
+def is_end(each: Passing) -> bool:
+    """Whether a rule, or the policy, let the packet go no further."""
+    last = each.events[-1].rule if each.events else ""
+    return bool(ENDS.search(_COMMENT.sub("", last))) or is_dropped_by_policy(each)
 
 
 def stage_of(each: Passing) -> int:
