@@ -1,15 +1,10 @@
-"""kubectl against a lab: the real program, by way of a TCP port on the loopback that leads to the lab's socket."""
+"""kubectl against a lab: the real program, with the kubeconfig that `netlab kubeconfig` writes."""
 
 from __future__ import annotations
 
 import os
-import select
 import shutil
-import socket
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,62 +12,6 @@ from typing import Any
 import leaks
 import pytest
 from netlab_command import Done
-
-CHUNK = 65536
-
-
-class Relay:
-    """Copies bytes between connections to a port of 127.0.0.1 and a unix socket, in threads."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._stop_read, self._stop_write = socket.socketpair()
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def _accept(self) -> None:
-        while self._stop_read not in select.select([self._listener, self._stop_read], [], [])[0]:
-            near, _ = self._listener.accept()
-            self._threads.append(threading.Thread(target=self._serve, args=(near,)))
-            self._threads[-1].start()
-
-    def _serve(self, near: socket.socket) -> None:
-        with closing(near), socket.socket(socket.AF_UNIX) as far, suppress(OSError):
-            far.connect(str(self._target))
-            other = {near: far, far: near}
-            open_ends = {near, far}
-            while open_ends:
-                ready, _, _ = select.select([*open_ends, self._stop_read], [], [])
-                if self._stop_read in ready:
-                    return
-                for end in ready:
-                    if data := end.recv(CHUNK):
-                        other[end].sendall(data)
-                    else:
-                        open_ends.discard(end)
-                        other[end].shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self._stop_write.close()
-        for thread in self._threads:
-            thread.join(20)
-        for each in (self._listener, self._stop_read):
-            each.close()
-
-
-@contextmanager
-def relayed(target: Path) -> Iterator[str]:
-    """The URL at which the API server behind a unix socket is inside the block."""
-    relay = Relay(target)
-    try:
-        yield relay.url
-    finally:
-        relay.close()
 
 
 def kubectl_program() -> str:
@@ -85,10 +24,10 @@ def kubectl_program() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """kubectl, pointed at a server, with a home of its own."""
+    """kubectl with a kubeconfig and a home of its own."""
 
     program: str
-    url: str
+    config: Path
     home: Path
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -96,11 +35,10 @@ class Kubectl:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.home),
-            "KUBECONFIG": "/dev/null",
             leaks.TAG: os.environ[leaks.TAG],
             **options.pop("environment", {}),
         }
-        command = [self.program, f"--server={self.url}", *arguments]
+        command = [self.program, f"--kubeconfig={self.config}", *arguments]
         return subprocess.Popen(command, text=True, env=environment, **options)
 
     def run(self, *arguments: str, text: str = "", seconds: float = 40, **environment: str) -> Done:

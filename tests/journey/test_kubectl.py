@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kubectl_lab import Kubectl, kubectl_program, relayed
+from kubectl_lab import Kubectl, kubectl_program
 from netlab_command import PREFIX, Caller, Lab
 from waiting import until
 
@@ -47,14 +47,17 @@ def lab(user: Caller) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def kubectl(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+def kubectl(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """kubectl, and the Deployment `web` and its Service that the chapter is about."""
-    with relayed(lab.directory / "api.sock") as url:
-        kubectl = Kubectl(kubectl_program(), url, tmp_path_factory.mktemp("kubectl"))
-        assert kubectl("create deployment web --image=nginx --replicas=3 --port=80") == "deployment.apps/web created\n"
-        kubectl("rollout status deployment/web --timeout=30s")
-        assert kubectl("expose deployment web --port=80 --target-port=80") == "service/web exposed\n"
-        yield kubectl
+    home = tmp_path_factory.mktemp("kubectl")
+    config = home / "config"
+    config.write_text(lab.ok("kubeconfig"))
+    config.chmod(0o600)
+    kubectl = Kubectl(kubectl_program(), config, home)
+    assert kubectl("create deployment web --image=nginx --replicas=3 --port=80") == "deployment.apps/web created\n"
+    kubectl("rollout status deployment/web --timeout=30s")
+    assert kubectl("expose deployment web --port=80 --target-port=80") == "service/web exposed\n"
+    return kubectl
 
 
 def answers(kubectl: Kubectl, target: str, *, count: int = 12) -> set[str]:
