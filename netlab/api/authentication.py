@@ -6,11 +6,10 @@ another authority's is refused by TLS and never comes here (`netlab.api.secure`)
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,23 +34,24 @@ OWNER = Identity("system:admin", ("system:masters",))
 
 
 class FirstRequests:
-    """Connections by which nobody who is known has asked for anything yet."""
+    """Which connections have asked for nothing yet, or nobody who is known by them."""
 
     def __init__(self) -> None:
-        self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-
-    def expect(self, connection: web.RequestHandler, *, seconds: float) -> None:
-        """End the connection unless its first request comes in that time."""
-        self._timers[connection] = asyncio.get_running_loop().call_later(seconds, self._end, connection)
+        self._known: set[web.RequestHandler] = set()
+        self._since: dict[web.RequestHandler, float] = {}
 
     def came(self, connection: web.RequestHandler) -> None:
         """Somebody who is known has asked by the connection."""
-        if timer := self._timers.pop(connection, None):
-            timer.cancel()
+        self._known.add(connection)
 
-    def _end(self, connection: web.RequestHandler) -> None:
-        del self._timers[connection]
-        connection.force_close()
+    def overdue(
+        self, connections: Iterable[web.RequestHandler], *, now: float, seconds: float
+    ) -> tuple[web.RequestHandler, ...]:
+        """Of all connections that there are now, those that have been there for so long without a first request."""
+        present = set(connections)
+        self._known &= present
+        self._since = {each: self._since.get(each, now) for each in present - self._known}
+        return tuple(each for each, since in self._since.items() if now - since >= seconds)
 
 
 FIRST_REQUESTS = web.AppKey("FIRST_REQUESTS", FirstRequests)

@@ -55,24 +55,40 @@ async def doors(
     runner: web.AppRunner, paths: LabPaths, open_doors: OpenDoors, patience: Patience | None = None
 ) -> AsyncIterator[None]:
     """Serve by TLS at every door that is there or comes. Connections that came in by one are the server's to end."""
-    served = Doors(runner, paths, patience or Patience())
+    patience = patience or Patience()
+    served = Doors(runner, paths, patience)
+    sweeping = asyncio.create_task(_end_the_silent(runner, patience))
     stop = open_doors(served.take)
     try:
         yield
     finally:
         stop()
+        sweeping.cancel()
         await served.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a client may take: for TLS to be agreed upon, and from the connection to the first request.
+    """How long a client may take: for TLS to be agreed upon, and from then on to its first request.
 
-    A client that has asked once may be silent: it watches.
+    A client that has asked once may be silent: it watches. Who is late is noticed up to `sweep_seconds` later.
     """
 
     handshake_seconds: float = 10.0
     first_request_seconds: float = 30.0
+    sweep_seconds: float = 5.0
+
+
+async def _end_the_silent(runner: web.AppRunner, patience: Patience) -> None:
+    """End connections whose first request does not come, whichever way they came in."""
+    loop, first_requests = asyncio.get_running_loop(), runner.app[FIRST_REQUESTS]
+    while runner.server is not None:
+        await asyncio.sleep(patience.sweep_seconds)
+        late = first_requests.overdue(
+            runner.server.connections, now=loop.time(), seconds=patience.first_request_seconds
+        )
+        for connection in late:
+            connection.force_close()
 
 
 class Doors:
@@ -80,7 +96,8 @@ class Doors:
 
     def __init__(self, runner: web.AppRunner, paths: LabPaths, patience: Patience) -> None:
         self._patience = patience
-        self._runner = runner
+        assert runner.server is not None, "the runner is set up"
+        self._server = runner.server
         self._paths = paths
         self._open: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task[None]] = set()
@@ -117,19 +134,13 @@ class Doors:
         else:
             log.info("serving by TLS on %s port %d (%s)", *door.getsockname()[:2], name)
         self._open[name] = await asyncio.get_running_loop().create_server(
-            self._connection,
+            self._server,
             sock=door,
             backlog=BACKLOG,
             ssl=server_tls(authority=self._paths.authority, certificate=self._paths.server_certificate),
             ssl_handshake_timeout=self._patience.handshake_seconds,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
-
-    def _connection(self) -> web.RequestHandler:
-        assert self._runner.server is not None, "the runner is set up"
-        connection = self._runner.server()
-        self._runner.app[FIRST_REQUESTS].expect(connection, seconds=self._patience.first_request_seconds)
-        return connection
 
 
 def server_tls(*, authority: Path, certificate: Path) -> ssl.SSLContext:
