@@ -3,6 +3,8 @@
     NetlabError                     exit code
     ├── InvalidInput                2   a file or an argument is wrong; carries every problem at once
     ├── Incomplete                  1   a lab is up, but not all of it came about in time
+    ├── TimedOut                    1   what was waited for did not come about in time
+    ├── CommandFailed               1   a command inside a lab ended with another exit status than 0
     ├── LabBusy                     2   another command is at work on the same lab
     ├── MissingCapability           3   this machine cannot do it; names the capability and the remedy
     ├── NotFound                    4   no such lab, object, node or Pod
@@ -61,6 +63,22 @@ class InvalidInput(NetlabError):
 
 class Incomplete(NetlabError):
     """A lab is up, but not all of it came about in time; the message says what is missing and which log says why."""
+
+
+class TimedOut(NetlabError):
+    """What was waited for did not come about in time; the message says what it was like in the end."""
+
+
+class CommandFailed(NetlabError):
+    """A command inside a lab ended with another exit status than 0: which, where, and what it printed."""
+
+    def __init__(self, argv: tuple[str, ...], where: str, status: int, printed: str) -> None:
+        self.argv = argv
+        self.where = where
+        self.status = status
+        self.printed = printed
+        said = f": {printed.strip()}" if printed.strip() else ""
+        super().__init__(f"{where}: {' '.join(argv)}: exit status {status}{said}")
 
 
 class LabBusy(NetlabError):

@@ -22,6 +22,7 @@ from netlab.model.ipvs import SetKind
 from netlab.model.rules import Family
 
 HERE = Path(__file__).parent
+collect_ignore = ["outside_project"]
 TOUCH_THE_KERNEL = (HERE / "kernel", HERE / "journey")
 NEEDED = {12: "CAP_NET_ADMIN", 21: "CAP_SYS_ADMIN"}
 """By their bits in /proc/self/status; capabilities(7)."""

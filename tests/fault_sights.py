@@ -8,6 +8,8 @@ import sys
 
 from netlab_command import Lab, comes_true
 
+SOON = 1.0
+"""Seconds: what one kube-proxy has followed, any other follows by then."""
 numbers = itertools.count(1)
 RESOLVE = "import socket; print(socket.gethostbyname('lone.default.svc.cluster.local.') and 'resolved')"
 SEND_MUCH = """
@@ -71,7 +73,12 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {{name: {service}}}
+metadata: {{name: many}}
+spec: {{selector: {{app: many}}, ports: [{{port: 80, targetPort: 8080}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {later}}}
 spec: {{selector: {{app: many}}, ports: [{{port: 80, targetPort: 8080}}]}}
 """
 
@@ -80,14 +87,11 @@ def following(lab: Lab) -> str:
     """What node n1 knows of a Deployment that is scaled up by one Pod, and of a Service that is made, once n2 does."""
     replicas = next(numbers)
     later = f"later-{replicas}"
-    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service="many"))
-    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service=later))
-    for service in ("many", later):
+    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, later=later))
+    for service in (later, "many"):
         assert comes_true(lambda name=service: answering(lab, "n2", name) == replicas), "n2 follows"
-    comes_true(lambda: answering(lab, "n1", "many") == replicas, within=2)
-    scaled = "all" if answering(lab, "n1", "many") == replicas else "some"
-    comes_true(lambda: answering(lab, "n1", later) == replicas, within=2)
-    return f"{scaled} Pods, {', '.join(lab.verdicts('node/n1', f'service/{later}:80'))}"
+    all_ = comes_true(lambda: answering(lab, "n1", "many") == replicas, within=SOON)
+    return f"{'all' if all_ else 'some'} Pods, {', '.join(lab.verdicts('node/n1', f'service/{later}:80'))}"
 
 
 def answering(lab: Lab, node: str, service: str) -> int:

@@ -6,10 +6,11 @@ another authority's is refused by TLS and never comes here (`netlab.api.secure`)
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,24 +35,23 @@ OWNER = Identity("system:admin", ("system:masters",))
 
 
 class FirstRequests:
-    """Which connections have asked for nothing yet, or nobody who is known by them."""
+    """Connections by which nobody who is known has asked for anything yet."""
 
     def __init__(self) -> None:
-        self._known: set[web.RequestHandler] = set()
-        self._since: dict[web.RequestHandler, float] = {}
+        self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def expect(self, connection: web.RequestHandler, *, seconds: float) -> None:
+        """End the connection unless its first request comes in that time."""
+        self._timers[connection] = asyncio.get_running_loop().call_later(seconds, self._end, connection)
 
     def came(self, connection: web.RequestHandler) -> None:
         """Somebody who is known has asked by the connection."""
-        self._known.add(connection)
+        if timer := self._timers.pop(connection, None):
+            timer.cancel()
 
-    def overdue(
-        self, connections: Iterable[web.RequestHandler], *, now: float, seconds: float
-    ) -> tuple[web.RequestHandler, ...]:
-        """Of all connections that there are now, those that have been there for so long without a first request."""
-        present = set(connections)
-        self._known &= present
-        self._since = {each: self._since.get(each, now) for each in present - self._known}
-        return tuple(each for each, since in self._since.items() if now - since >= seconds)
+    def _end(self, connection: web.RequestHandler) -> None:
+        del self._timers[connection]
+        connection.force_close()
 
 
 FIRST_REQUESTS = web.AppKey("FIRST_REQUESTS", FirstRequests)
@@ -60,17 +60,14 @@ FIRST_REQUESTS = web.AppKey("FIRST_REQUESTS", FirstRequests)
 @web.middleware
 async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request pass if it is known who asks. Raises Refusal 401."""
-    if identify(request) is None:
+    if request.transport is None or identify(request.transport) is None:
         raise Refusal(401, "Unauthorized", "Unauthorized")
     request.app[FIRST_REQUESTS].came(request.protocol)
     return await handler(request)
 
 
-def identify(request: web.Request) -> Identity | None:
-    """Who asks, by the connection that the request came by; None: nobody that is known."""
-    transport = request.transport
-    if transport is None:
-        return None
+def identify(transport: asyncio.BaseTransport) -> Identity | None:
+    """Who asks by that connection; None: nobody that is known."""
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family == socket.AF_UNIX:
         return OWNER

@@ -22,7 +22,7 @@ from netlab.api.encoding import Json, encode
 from netlab.api.events import LineBuffer, WatchEvent, check_answer, read_answer, read_list
 from netlab.api.following import Following, say_malformed
 from netlab.api.foreign import Malformed, MalformedChange, Page, read_change, read_page
-from netlab.api.registry import collection_path, object_path
+from netlab.api.registry import USER_AGENT, collection_path, object_path
 from netlab.errors import ApiError
 from netlab.model.access import ServerAccess
 from netlab.model.objects import KubernetesObject
@@ -114,7 +114,7 @@ class ApiClient:
         self, kind: type[KubernetesObject], name: str, *, namespace: str = "default", grace_seconds: int | None = None
     ) -> None:
         """Delete an object; a Pod with `grace_seconds` above 0 is first marked for its kubelet to end it."""
-        query = {} if grace_seconds is None else {"gracePeriodSeconds": str(grace_seconds)}
+        query = {"gracePeriodSeconds": str(grace_seconds or 0)}
         await self._request("DELETE", object_path(kind, name, namespace), query=query)
 
     async def watch(
@@ -187,7 +187,12 @@ class ApiClient:
                 self._access.url + path,
                 params=query,
                 data=body,
-                headers={hdrs.ACCEPT: "application/json", **(headers or {}), **identity(self._access)},
+                headers={
+                    hdrs.ACCEPT: "application/json",
+                    hdrs.USER_AGENT: USER_AGENT,
+                    **(headers or {}),
+                    **identity(self._access),
+                },
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=connect_seconds(self._access), sock_read=silence
                 ),

@@ -52,6 +52,11 @@ def decode(kind: type[K], body: bytes) -> K:
         raise _refusal(kind, error, body) from error
 
 
+def decode_json(kind: type[K], value: dict[str, Json]) -> K:
+    """The object that a JSON object is. Raises Refusal as `decode` does."""
+    return decode(kind, json.dumps(value).encode())
+
+
 def decode_trusted(kind: type[K], body: bytes) -> K:
     """The object in JSON that `encode` wrote."""
     return kind.model_validate_json(body)
@@ -60,10 +65,10 @@ def decode_trusted(kind: type[K], body: bytes) -> K:
 def parse(body: bytes) -> Json:
     """The JSON in `body`. Raises Refusal 400 where there is none."""
     try:
-        parsed: Json = json.loads(body, parse_constant=_refuse_number, parse_float=_finite)
+        parsed: Json = json.loads(body, parse_constant=refuse_number, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {error}") from error
-    _check_depth(parsed)
+    check_depth(parsed)
     return parsed
 
 
@@ -99,7 +104,8 @@ def _is_zero(value: Json) -> bool:
     return value == "" or (type(value) is int and value == 0)
 
 
-def _check_depth(parsed: Json) -> None:
+def check_depth(parsed: Json) -> None:
+    """Raise Refusal 400 where the value is nested too deep."""
     level: list[Json] = [parsed]
     for _ in range(DEPTH_LIMIT):
         parts = (part.values() if isinstance(part, dict) else part for part in level if isinstance(part, dict | list))
@@ -109,12 +115,14 @@ def _check_depth(parsed: Json) -> None:
     raise bad_request(f"the body is not JSON that can be used: it is nested deeper than {DEPTH_LIMIT} levels")
 
 
-def _finite(text: str) -> float:
+def finite(text: str) -> float:
+    """The number. ValueError where it is too large to be one."""
     number = float(text)
-    return number if math.isfinite(number) else _refuse_number(text)
+    return number if math.isfinite(number) else refuse_number(text)
 
 
-def _refuse_number(text: str) -> float:
+def refuse_number(text: str) -> float:
+    """Raise ValueError for what JSON knows no number for."""
     raise ValueError(f"{text} is no number")
 
 
@@ -135,14 +143,15 @@ def without_nulls(value: Json) -> Json:
     return value
 
 
-def check_kind(kind: type[KubernetesObject], parsed: Mapping[str, Json]) -> None:
-    """Raise Refusal 400 unless apiVersion and kind, where given, are those of `kind`."""
-    version, name = parsed.get("apiVersion", kind.API_VERSION), parsed.get("kind", kind.__name__)
+def check_kind(kind: type[KubernetesObject], parsed: Mapping[str, Json], *, api_version: str = "") -> None:
+    """Raise Refusal 400 unless apiVersion and kind, where given, are those of `kind` (in that version of the API)."""
+    expected = api_version or kind.API_VERSION
+    version, name = parsed.get("apiVersion") or expected, parsed.get("kind") or kind.__name__
     if name != kind.__name__:
         raise bad_request(f'{name} in version "{version}" cannot be handled as a {kind.__name__}')
-    if version != kind.API_VERSION:
+    if version != expected:
         raise bad_request(
-            f"the API version in the data ({version}) does not match the expected API version ({kind.API_VERSION})"
+            f"the API version in the data ({version}) does not match the expected API version ({expected})"
         )
 
 

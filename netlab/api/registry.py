@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from netlab.model.objects import KINDS, KubernetesObject
+from netlab import __version__
+from netlab.model.objects import SERVED_KINDS, KubernetesObject
 from netlab.model.topology import Topology
 
-SERVED: tuple[type[KubernetesObject], ...] = (*KINDS, Topology)
+AGENT = "netlab"
+"""How netlab's own programs call themselves to an API server."""
+USER_AGENT = f"{AGENT}/{__version__}"
+SERVED: tuple[type[KubernetesObject], ...] = (*SERVED_KINDS, Topology)
 """Every kind that has a URL."""
 
 _BY_PLURAL = {(kind.API_VERSION, kind.PLURAL): kind for kind in SERVED}

@@ -55,6 +55,12 @@ class ListOptions:
     fields: str = ""
     watch: bool = False
     version: int | None = None
+    exact: bool = False
+    """The list is to be as it was at `version`, and at no other."""
+    limit: int = 0
+    """How many objects a page may have; 0: all."""
+    token: str = ""
+    """Where the page before this one ended."""
     bookmarks: bool = False
     send_initial_events: bool = False
     timeout: float | None = None
@@ -64,14 +70,25 @@ class ListOptions:
 def list_options(query: Mapping[str, str]) -> ListOptions:
     """Read a query. Raises Refusal 400 for numbers that are none."""
     version = _number(query, "resourceVersion")
-    initial = _flag(query, "sendInitialEvents")
-    if initial and query.get("resourceVersionMatch") != "NotOlderThan":
+    initial, match = _flag(query, "sendInitialEvents"), query.get("resourceVersionMatch", "")
+    if initial and match != "NotOlderThan":
         raise bad_request("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+    if match not in ("", "NotOlderThan", "Exact"):
+        raise bad_request(
+            f'resourceVersionMatch: Unsupported value: "{match}": supported values: "Exact", "NotOlderThan"'
+        )
+    if match and not query.get("resourceVersion") and not initial:
+        raise bad_request(
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        )
     return ListOptions(
         labels=query.get("labelSelector", ""),
         fields=query.get("fieldSelector", ""),
         watch=_flag(query, "watch"),
         version=version or None,
+        exact=match == "Exact",
+        limit=_number(query, "limit"),
+        token=query.get("continue", ""),
         bookmarks=_flag(query, "allowWatchBookmarks"),
         send_initial_events=initial,
         timeout=_number(query, "timeoutSeconds") or None,

@@ -1,15 +1,24 @@
-"""The subresource `scale` of a Deployment: its number of replicas and nothing else."""
+"""The subresource `scale` of a Deployment or ReplicaSet: its number of replicas and nothing else."""
 
 from __future__ import annotations
 
 import json
 from typing import Annotated, Literal
 
+from aiohttp import hdrs, web
 from pydantic import Field
 
-from netlab.api.encoding import Json, decode
-from netlab.api.statuses import conflict
-from netlab.model.objects import Deployment, KubernetesObject, ObjectMeta, Part
+from netlab.api.bodies import read_body
+from netlab.api.cluster import Cluster
+from netlab.api.encoding import as_json, decode_json, encode
+from netlab.api.patch_requests import patched_json
+from netlab.api.requests import Target
+from netlab.api.statuses import conflict, not_allowed
+from netlab.api.tables.column import selector
+from netlab.api.write_options import WriteOptions
+from netlab.model.objects import Deployment, KubernetesObject, ObjectMeta, Part, ReplicaSet
+
+SCALED = (Deployment, ReplicaSet)
 
 
 class ScaleSpec(Part):
@@ -22,7 +31,7 @@ class ScaleStatus(Part):
 
 
 class Scale(KubernetesObject):
-    """How many replicas a Deployment has and is to have."""
+    """How many replicas there are and are to be."""
 
     PLURAL = "scales"
     API_VERSION = "autoscaling/v1"
@@ -32,10 +41,32 @@ class Scale(KubernetesObject):
     status: ScaleStatus = ScaleStatus()
 
 
-def scale_of(deployment: Deployment) -> Scale:
-    """The Deployment's scale."""
-    metadata = deployment.metadata
-    selector = ",".join(f"{key}={value}" for key, value in sorted(deployment.spec.selector.match_labels.items()))
+async def handle_scale(request: web.Request, cluster: Cluster, target: Target, options: WriteOptions) -> web.Response:
+    """Answer a request for the scale of an object. Raises Refusal."""
+    value = cluster.store.get(target.kind, target.name or "", target.namespace)
+    assert isinstance(value, SCALED)
+    present = scale_of(value)
+    match request.method:
+        case hdrs.METH_GET:
+            return _response(present)
+        case hdrs.METH_PUT:
+            wanted = decode_json(Scale, (await read_body(request)).value)
+        case hdrs.METH_PATCH:
+            live = json.loads(encode(present))
+            patched = await patched_json(request, live, api_version=Scale.API_VERSION, kind="Scale")
+            wanted = decode_json(Scale, patched)
+        case _:
+            raise not_allowed()
+    return _response(scale_of(cluster.update(scaled(value, wanted), "scale", options)))
+
+
+def _response(value: Scale) -> web.Response:
+    return web.Response(body=json.dumps(as_json(value)).encode(), content_type="application/json")
+
+
+def scale_of(value: Deployment | ReplicaSet) -> Scale:
+    """The object's scale."""
+    metadata = value.metadata
     return Scale(
         metadata=ObjectMeta(
             name=metadata.name,
@@ -44,20 +75,16 @@ def scale_of(deployment: Deployment) -> Scale:
             resource_version=metadata.resource_version,
             creation_timestamp=metadata.creation_timestamp,
         ),
-        spec=ScaleSpec(replicas=deployment.spec.replicas),
-        status=ScaleStatus(replicas=deployment.status.replicas, selector=selector),
+        spec=ScaleSpec(replicas=value.spec.replicas),
+        status=ScaleStatus(replicas=value.status.replicas, selector=selector(value.spec.selector)),
     )
 
 
-def read_scale(parsed: Json) -> Scale:
-    """The Scale in a body. Raises Refusal."""
-    return decode(Scale, json.dumps(parsed).encode())
-
-
-def scaled(deployment: Deployment, wanted: Scale) -> Deployment:
-    """The Deployment with the replicas wanted. Raises Refusal Conflict where `wanted` is of an old version."""
+def scaled(value: Deployment | ReplicaSet, wanted: Scale) -> Deployment | ReplicaSet:
+    """The object with the replicas wanted. Raises Refusal Conflict where `wanted` is of an old version."""
     version = wanted.metadata.resource_version
-    if version and version != deployment.metadata.resource_version:
-        raise conflict(Deployment, deployment.metadata.name)
-    spec = deployment.spec.model_copy(update={"replicas": wanted.spec.replicas})
-    return deployment.model_copy(update={"spec": spec})
+    if version and version != value.metadata.resource_version:
+        raise conflict(type(value), value.metadata.name)
+    if isinstance(value, Deployment):
+        return value.model_copy(update={"spec": value.spec.model_copy(update={"replicas": wanted.spec.replicas})})
+    return value.model_copy(update={"spec": value.spec.model_copy(update={"replicas": wanted.spec.replicas})})

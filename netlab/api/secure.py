@@ -14,11 +14,10 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from aiohttp import web
-
-from netlab.api.authentication import FIRST_REQUESTS
+from netlab.api.front import Reception
 from netlab.model.paths import LabPaths
 
 SHUTDOWN_SECONDS = 2.0
@@ -52,52 +51,35 @@ def allow_open_files() -> None:
 
 @asynccontextmanager
 async def doors(
-    runner: web.AppRunner, paths: LabPaths, open_doors: OpenDoors, patience: Patience | None = None
+    reception: Reception, paths: LabPaths, open_doors: OpenDoors, patience: Patience | None = None
 ) -> AsyncIterator[None]:
     """Serve by TLS at every door that is there or comes. Connections that came in by one are the server's to end."""
-    patience = patience or Patience()
-    served = Doors(runner, paths, patience)
-    sweeping = asyncio.create_task(_end_the_silent(runner, patience))
+    served = Doors(reception, paths, patience or Patience())
     stop = open_doors(served.take)
     try:
         yield
     finally:
         stop()
-        sweeping.cancel()
         await served.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a client may take: for TLS to be agreed upon, and from then on to its first request.
+    """How long a client may take: for TLS to be agreed upon, and from the connection to the first request.
 
-    A client that has asked once may be silent: it watches. Who is late is noticed up to `sweep_seconds` later.
+    A client that has asked once may be silent: it watches.
     """
 
     handshake_seconds: float = 10.0
     first_request_seconds: float = 30.0
-    sweep_seconds: float = 5.0
-
-
-async def _end_the_silent(runner: web.AppRunner, patience: Patience) -> None:
-    """End connections whose first request does not come, whichever way they came in."""
-    loop, first_requests = asyncio.get_running_loop(), runner.app[FIRST_REQUESTS]
-    while runner.server is not None:
-        await asyncio.sleep(patience.sweep_seconds)
-        late = first_requests.overdue(
-            runner.server.connections, now=loop.time(), seconds=patience.first_request_seconds
-        )
-        for connection in late:
-            connection.force_close()
 
 
 class Doors:
     """The doors by name."""
 
-    def __init__(self, runner: web.AppRunner, paths: LabPaths, patience: Patience) -> None:
+    def __init__(self, reception: Reception, paths: LabPaths, patience: Patience) -> None:
         self._patience = patience
-        assert runner.server is not None, "the runner is set up"
-        self._server = runner.server
+        self._reception = reception
         self._paths = paths
         self._open: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task[None]] = set()
@@ -134,7 +116,7 @@ class Doors:
         else:
             log.info("serving by TLS on %s port %d (%s)", *door.getsockname()[:2], name)
         self._open[name] = await asyncio.get_running_loop().create_server(
-            self._server,
+            partial(self._reception.receive, self._patience.first_request_seconds),
             sock=door,
             backlog=BACKLOG,
             ssl=server_tls(authority=self._paths.authority, certificate=self._paths.server_certificate),

@@ -88,6 +88,11 @@ def no_such_resource() -> Refusal:
     return ObjectNotFound(404, "NotFound", "the server could not find the requested resource")
 
 
+def not_allowed() -> Refusal:
+    """For a method that does not go with the URL."""
+    return Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
 def already_exists(kind: type[KubernetesObject], name: str) -> Refusal:
     return Refusal(409, "AlreadyExists", f'{resource(kind)} "{name}" already exists', _about(kind, name))
 

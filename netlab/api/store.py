@@ -136,6 +136,14 @@ class Store:
         stamps = {"uid": self._uid(), "creation_timestamp": self.now()}
         return self._write(value, EventType.ADDED, previous=None, stamps=stamps)
 
+    def preview(self, value: K) -> K:
+        """What `create` or `update` would give, but for a new object's resourceVersion; nothing is written."""
+        previous = self.find(type(value), value.metadata.name, value.metadata.namespace)
+        if previous is None:
+            return _with_metadata(value, {"uid": self._uid(), "creation_timestamp": self.now()})
+        self.check_current(value, previous)
+        return _with_metadata(value, _kept(previous))
+
     def update(self, value: K) -> K:
         """Write a new version of an object, unless it is the same as before.
 
@@ -144,12 +152,7 @@ class Store:
         """
         previous = self.get(type(value), value.metadata.name, value.metadata.namespace)
         self.check_current(value, previous)
-        kept = previous.metadata
-        stamps = {
-            "uid": kept.uid,
-            "creation_timestamp": kept.creation_timestamp,
-            "resource_version": kept.resource_version,
-        }
+        stamps = _kept(previous)
         if _with_metadata(value, stamps) == previous:
             return previous
         return self._write(value, EventType.MODIFIED, previous=previous, stamps=stamps)
@@ -213,6 +216,16 @@ class Store:
     def close(self) -> None:
         """Close the file. Nothing is lost without it."""
         self._journal.close()
+
+
+def _kept(previous: KubernetesObject) -> dict[str, str | None]:
+    """The metadata that no write changes."""
+    kept = previous.metadata
+    return {
+        "uid": kept.uid,
+        "creation_timestamp": kept.creation_timestamp,
+        "resource_version": kept.resource_version,
+    }
 
 
 def _with_metadata(value: K, changed: Mapping[str, str | None]) -> K:

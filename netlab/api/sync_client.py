@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from netlab.api.encoding import Json, as_json, decode, encode
 from netlab.api.events import LineBuffer, WatchEvent, check_answer, read_answer, read_event, read_list
 from netlab.api.patching import LAST_APPLIED, last_applied, merge, three_way_patch, with_last_applied
-from netlab.api.registry import collection_path, object_path
+from netlab.api.registry import USER_AGENT, collection_path, object_path
 from netlab.errors import ApiError
 from netlab.model.objects import KubernetesObject
 
@@ -114,7 +114,7 @@ class SyncClient:
         self, kind: type[KubernetesObject], name: str, *, namespace: str = "default", grace_seconds: int | None = None
     ) -> None:
         """Delete an object; a Pod with `grace_seconds` above 0 is first marked for its kubelet to end it."""
-        query = "" if grace_seconds is None else f"?gracePeriodSeconds={grace_seconds}"
+        query = f"?gracePeriodSeconds={grace_seconds or 0}"
         self._request("DELETE", object_path(kind, name, namespace) + query)
 
     def apply(self, wanted: K) -> Applied[K]:
@@ -178,7 +178,7 @@ class SyncClient:
     def _request(self, method: str, path: str, *, body: bytes | None = None) -> bytes:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
-            self._connection.request(method, path, body=body, headers={"Content-Type": kind})
+            self._connection.request(method, path, body=body, headers={"Content-Type": kind, "User-Agent": USER_AGENT})
             response = self._connection.getresponse()
             return check_answer(response.status, response.read())
         except OSError:

@@ -1,7 +1,7 @@
 """One client's watch: the changes that concern it, as lines of JSON, in a queue that cannot grow without bound.
 
-A client that reads too slowly has its stream ended; it comes back with the last resourceVersion that it saw and finds
-the rest in the journal.
+A client that reads too slowly has its stream ended with an ERROR event (410): it lists anew, or comes back with the
+last resourceVersion that it saw and finds the rest in the journal.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from netlab.api.encoding import encode
 from netlab.api.journal import EventType
 from netlab.api.selectors import Predicate
-from netlab.api.spelling import Spelling, plain
+from netlab.api.spelling import Spelling
 from netlab.api.statuses import Refusal
 from netlab.api.store import Change, Store
 from netlab.model.objects import KubernetesObject
@@ -22,6 +22,8 @@ from netlab.model.objects import KubernetesObject
 QUEUE_LIMIT = 16 * 1024 * 1024
 """Bytes that may wait for a client to read them."""
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+Spell = Callable[[KubernetesObject, bytes], bytes]
+"""Writes an object, of which the JSON is at hand, for one client."""
 
 
 class Watch:
@@ -31,14 +33,14 @@ class Watch:
         self,
         store: Store,
         kind: type[KubernetesObject],
-        spelling: Spelling | None = None,
+        spell: Spell = lambda _value, body: body,
         *,
         namespace: str | None = None,
         matches: Predicate | None = None,
         limit: int = QUEUE_LIMIT,
     ) -> None:
         self.kind = kind
-        self.spelling = spelling or plain(kind)
+        self.spell = spell
         self.version = store.version
         """Up to where the client knows everything once the queue is empty."""
         self.overrun = False
@@ -88,7 +90,7 @@ class Watch:
         if self._namespace and change.object.metadata.namespace != self._namespace:
             return None
         if self._matches is None:
-            return self._written(change.type, change.encoded)
+            return self._written(change.type, change.object, change.encoded)
         before = change.previous is not None and self._matches(change.previous)
         after = change.type is not EventType.DELETED and self._matches(change.object)
         return self._transition_line(change, before=before, after=after)
@@ -96,16 +98,17 @@ class Watch:
     def _transition_line(self, change: Change, *, before: bool, after: bool) -> bytes | None:
         """An object that begins to match is new to the client; one that ceases to is gone: as it was, new version."""
         if after:
-            return self._written(EventType.MODIFIED if before else EventType.ADDED, change.encoded)
+            return self._written(EventType.MODIFIED if before else EventType.ADDED, change.object, change.encoded)
         if not before:
             return None
         if change.type is EventType.DELETED or change.previous is None:
-            return self._written(EventType.DELETED, change.encoded)
+            return self._written(EventType.DELETED, change.object, change.encoded)
         metadata = change.previous.metadata.model_copy(update={"resource_version": str(change.version)})
-        return self._written(EventType.DELETED, encode(change.previous.model_copy(update={"metadata": metadata})))
+        gone = change.previous.model_copy(update={"metadata": metadata})
+        return self._written(EventType.DELETED, gone, encode(gone))
 
-    def _written(self, type_: EventType, encoded: bytes) -> bytes:
-        return event_line(type_, self.spelling.write(encoded))
+    def _written(self, type_: EventType, value: KubernetesObject, encoded: bytes) -> bytes:
+        return event_line(type_, self.spell(value, encoded))
 
 
 def event_line(type_: EventType, encoded: bytes) -> bytes:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from netlab.cli import (
     access,
     capture,
+    compare,
     connections,
     faults,
     files,
@@ -50,7 +51,7 @@ SECTIONS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "conntrack": connections.conntrack,
         "top": top.top,
     },
-    "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules},
+    "Its proxies": {"set-mode": modes.set_mode, "rules": rules.rules, "compare": compare.compare},
     "Its faults": {"break": faults.break_, "heal": faults.heal, "faults": faults.faults},
     "Training": {"lab": training.lab},
     "kube-proxy alone": {"proxy": proxy.proxy, "render": render.render},

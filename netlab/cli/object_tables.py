@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from netlab.cli.output import columns
 from netlab.model.objects import (
@@ -19,6 +18,7 @@ from netlab.model.objects import (
     ServicePort,
     ServiceType,
 )
+from netlab.model.timestamp import age
 from netlab.model.topology import Topology
 
 Row = tuple[str, ...]
@@ -34,24 +34,6 @@ def table(kind: type[KubernetesObject], values: Sequence[KubernetesObject], *, w
         header = ("NAMESPACE", *header)
         rows = [(value.metadata.namespace or "", *each) for value, each in zip(values, rows, strict=True)]
     return columns(header, rows)
-
-
-def age(since: str | None, *, now: datetime | None = None) -> str:
-    """How long ago an RFC 3339 time was, in kubectl's short form: 42s, 5m10s, 3h2m, 4d."""
-    if since is None:
-        return "<unknown>"
-    seconds = max(0, int(((now or datetime.now(UTC)) - datetime.fromisoformat(since)).total_seconds()))
-    if seconds < 120:
-        return f"{seconds}s"
-    minutes = seconds // 60
-    if minutes < 10:
-        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
-    if minutes < 180:
-        return f"{minutes}m"
-    hours = minutes // 60
-    if hours < 8:
-        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
-    return f"{hours}h" if hours < 48 else f"{hours // 24}d"
 
 
 def _namespace(value: Namespace) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from netlab.cli.output import columns
 from netlab.model.journey import CheckResult, Flow, ProbeResult
 from netlab.model.machine import Check, MachineReport
@@ -15,7 +17,7 @@ SYSTEM = "kube-system"
 
 
 def lab_status(status: LabStatus) -> str:
-    """A lab's nodes, Pods and Services, one table each."""
+    """A lab's nodes, Pods and Services, one table each; and what of it is broken on purpose."""
     owner = "without root" if status.rootless else "as root"
     parts = [f"lab {status.lab}: {status.phase} ({owner})\n"]
     nodes = [_node(node) for node in status.nodes]
@@ -27,6 +29,9 @@ def lab_status(status: LabStatus) -> str:
         services = [_service(service) for service in status.services]
         parts.append(columns(("SERVICE", "TYPE", "CLUSTER-IP", "PORT(S)", "ENDPOINTS"), services))
     parts += _complaints(status.nodes)
+    if status.faults:
+        faults = [(fault.name, fault.victim, fault.remedy) for fault in status.faults]
+        parts.append(columns(("FAULT IN FORCE", "IN", "TAKEN OUT BY"), faults))
     return "\n".join(parts)
 
 
@@ -42,11 +47,13 @@ def _complaints(nodes: tuple[NodeStatus, ...]) -> list[str]:
 
 def _node(node: NodeStatus) -> tuple[str, ...]:
     proxy = node.proxy
-    state = "stopped" if not proxy.running else "cut off" if proxy.lost else "synced" if proxy.synced else "behind"
+    following = "cut off" if proxy.lost else "synced" if proxy.synced else "behind"
+    state = "stopped" if not proxy.running else "running" if node.proxy_command else following
     rules = "" if proxy.rules is None else str(proxy.rules)
     lasted = "" if proxy.last_sync_seconds is None else f"{proxy.last_sync_seconds * 1000:.0f} ms"
     by_nft = proxy.backend is Backend.NFT and node.proxy_mode != ProxyMode.NFTABLES
     mode = f"{node.proxy_mode} (nft)" if by_nft else node.proxy_mode
+    mode = Path(node.proxy_command[0]).name if node.proxy_command else mode
     return (node.name, node.address, node.pod_cidr, mode, state, rules, lasted)
 
 

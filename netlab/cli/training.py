@@ -154,11 +154,18 @@ def _show_task(folder: LabFolder, session: Session | None, chosen: Language) -> 
 
 
 lab = typer.Typer(
-    help="Training labs: a task, a grader that sends packets, hints, a solution.",
     rich_markup_mode=None,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+@lab.callback(invoke_without_command=True)
+def labs(context: typer.Context) -> None:
+    """Training labs: a task, and a grader that sends packets."""
+    if context.invoked_subcommand is None:
+        write(f"{context.get_help()}\n")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "start": start,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from netlab.cli.mistakes import wrong
 from netlab.cli.options import Format, Output
 from netlab.cli.output import Json, emit, say
 from netlab.cli.training_options import Labs, Mode, Seed, library
@@ -23,7 +24,7 @@ def validate(
     labs: Labs = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Say every mistake in labs' folders at once, each with its file and line."""
+    """Say every mistake in labs' folders, each with its file and line."""
     from netlab.errors import InvalidInput, Problem
     from netlab.training.loading import find_folder, lab_folders, load_folder
 
@@ -60,6 +61,8 @@ def try_(
     from netlab.training.loading import find_folder, load_folder
     from netlab.training.submissions import Submission, Terms, grade_one
 
+    if not work.exists():
+        raise wrong(f"there is no {work}")
     folder = load_folder(find_folder(library(labs), lab))
     terms = Terms(mode=mode, seed=seed or 0, seconds=seconds)
     found = grade_one(Submission("", folder.name, work.resolve()), folder, terms)
@@ -80,7 +83,7 @@ def grade(
     labs: Labs = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Grade what a class handed in, each piece in a fresh lab of its own.
+    """Grade what a class handed in, each piece in a fresh lab.
 
     What hangs is ended, what destroys its lab has failed. The exit status is 0 when all have passed.
     """

@@ -85,7 +85,7 @@ def solution_text(folder: LabFolder, session: Session | None, language: Language
     if folder.spec.exam:
         if session is not None:
             drawn = [
-                f"- {each.fault} ({each.on}): {CATALOGUE[FaultName(each.fault)].summary}" for each in session.faults
+                f"- {each.fault} ({each.victim}): {CATALOGUE[FaultName(each.fault)].summary}" for each in session.faults
             ]
             parts.append("\n".join([said.drawn.format(seed=session.seed), "", *drawn]))
     else:

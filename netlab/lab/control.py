@@ -15,12 +15,13 @@ from typing import TextIO
 
 from pydantic import TypeAdapter
 
-from netlab.errors import NetlabError, NotFound
+from netlab.errors import InvalidInput, NetlabError, NotFound, Problem
 from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
 from netlab.model.connections import FlowTable
 from netlab.model.drift import DriftReport
+from netlab.model.faring import Fate, Way
 from netlab.model.journey import CheckResult, ExpectationResult, Journey, ProbeResult
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
@@ -28,6 +29,7 @@ from netlab.model.rule_listing import RuleDifferences, RuleSet
 from netlab.model.training import PacketCheck
 
 _expectation_results: TypeAdapter[tuple[ExpectationResult, ...]] = TypeAdapter(tuple[ExpectationResult, ...])
+_fates: TypeAdapter[list[Fate]] = TypeAdapter(list[Fate])
 FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
@@ -37,6 +39,15 @@ class Refused(NetlabError):
     def __init__(self, failed: messages.Failed) -> None:
         self.exit_code = failed.exit_code
         super().__init__(failed.message)
+
+
+def refusal(failed: messages.Failed) -> NetlabError:
+    """The error that those words were inside the lab."""
+    if failed.exit_code == NotFound.exit_code:
+        return NotFound(failed.message)
+    if failed.exit_code == InvalidInput.exit_code:
+        return InvalidInput([Problem("", 0, 0, "", failed.message)])
+    return Refused(failed)
 
 
 @contextmanager
@@ -59,7 +70,7 @@ def run(paths: LabPaths, where: Place, argv: list[str]) -> int:
     request = messages.Exec(
         where=network_namespace(paths.lab, where),
         argv=tuple(argv),
-        env=_environment(),
+        env=environment(),
         terminal=terminal is not None,
     )
     with connected(paths) as connection, contextlib.ExitStack() as forwarding:
@@ -68,13 +79,13 @@ def run(paths: LabPaths, where: Place, argv: list[str]) -> int:
             forwarding.enter_context(
                 forwarding_signals(lambda number: messages.send(connection, messages.Signal(number=number)))
             )
-        started, files = _reply(connection)
+        started, files = reply(connection)
         if not isinstance(started, messages.Started):
             raise TypeError(f"the lab process answered {started.say} to exec")
         if terminal is not None:
             terminal.attend(files[0])
             terminal.copy_until_hangup(connection)
-        return _exit_status(connection)
+        return exit_status(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +98,16 @@ class Output:
 
 def output(paths: LabPaths, where: Place, argv: Sequence[str]) -> Output:
     """Run a command in a place of the lab to its end, without input; what it prints, both streams."""
-    request = messages.Exec(where=network_namespace(paths.lab, where), argv=tuple(argv), env=_environment())
+    request = messages.Exec(where=network_namespace(paths.lab, where), argv=tuple(argv), env=environment())
     with tempfile.TemporaryFile() as printed, open(os.devnull) as nothing, connected(paths) as connection:
         messages.send(connection, request, (nothing.fileno(), printed.fileno(), printed.fileno()))
-        _reply(connection)
-        status = _exit_status(connection)
+        reply(connection)
+        status = exit_status(connection)
         printed.seek(0)
         return Output(status, printed.read().decode(errors="replace"))
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What a command gets: the caller's terminal and language, root's home; nothing else of the caller's."""
     told = {name: os.environ[name] for name in FROM_CALLER if name in os.environ}
     return {"TERM": "dumb", "HOME": "/root", "USER": "root", **told}
@@ -120,22 +131,25 @@ class RunningTask:
     def result(self) -> str:
         """Wait for its end; what it reports, as JSON. Its errors are raised here again."""
         text = self.report.read()
-        status = _exit_status(self.connection)
+        status = exit_status(self.connection)
         if not text:
             raise NetlabError(
                 f"{self.name} failed inside lab {self.paths.lab} (exit {status}): see {self.paths.log('lab')}"
             )
         answer = json.loads(text)
         if isinstance(answer, dict) and "error" in answer:
-            raise Refused(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
+            raise refusal(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
         return text
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
         """While inside, any signal that would end this process is an interrupt of the task's instead."""
-        interrupt = messages.Signal(number=signal.SIGINT)
-        with forwarding_signals(lambda _number: messages.send(self.connection, interrupt)):
+        with forwarding_signals(lambda _number: self.interrupt()):
             yield
+
+    def interrupt(self) -> None:
+        """Ask it to come to its end."""
+        messages.send(self.connection, messages.Signal(number=signal.SIGINT))
 
 
 @contextmanager
@@ -193,10 +207,10 @@ def open_entrance(paths: LabPaths, name: str, entrance: socket.socket, *, where:
     """
     with connected(paths) as connection:
         messages.send(connection, messages.OpenEntrance(name=name, where=where), (entrance.fileno(),))
-        reply, _ = _reply(connection)
-    if not isinstance(reply, messages.Opened):
-        raise TypeError(f"the lab process answered {reply.say} to an entrance")
-    return reply.address
+        answer, _ = reply(connection)
+    if not isinstance(answer, messages.Opened):
+        raise TypeError(f"the lab process answered {answer.say} to an entrance")
+    return answer.address
 
 
 def probe(
@@ -230,6 +244,12 @@ def prove(paths: LabPaths, checks: Sequence[PacketCheck]) -> tuple[ExpectationRe
     """Try what a training lab asks of packets, in the order of the checks."""
     asked = json.dumps([check.model_dump(mode="json", by_alias=True) for check in checks])
     return _expectation_results.validate_json(run_task(paths, TaskName.PROVE, checks=asked))
+
+
+def fates(paths: LabPaths, ways: Sequence[Way]) -> list[Fate]:
+    """How the packets of each way fare, in their order."""
+    asked = json.dumps([way.model_dump(mode="json") for way in ways])
+    return _fates.validate_json(run_task(paths, TaskName.FATES, ways=asked))
 
 
 def holders(paths: LabPaths, of: str) -> tuple[str, ...]:
@@ -266,34 +286,36 @@ def set_agent(paths: LabPaths, agent: AgentKind, node: str, *, running: bool, fo
     """Start or stop an agent of one node; stopped, it stays so until it is started again."""
     with connected(paths) as connection:
         messages.send(connection, messages.SetAgent(agent=agent, node=node, running=running, forget=forget))
-        _reply(connection)
+        reply(connection)
 
 
 def end_strays(paths: LabPaths) -> None:
     """End what commands have left running in the background."""
     with connected(paths) as connection:
         messages.send(connection, messages.EndStrays())
-        _reply(connection)
+        reply(connection)
 
 
 def agents(paths: LabPaths) -> tuple[messages.AgentRow, ...]:
     """The lab's processes and whether they run."""
     with connected(paths) as connection:
         messages.send(connection, messages.ListAgents())
-        reply, _ = _reply(connection)
-    return reply.agents if isinstance(reply, messages.Agents) else ()
+        answer, _ = reply(connection)
+    return answer.agents if isinstance(answer, messages.Agents) else ()
 
 
-def _reply(connection: socket.socket) -> tuple[messages.Reply, tuple[int, ...]]:
+def reply(connection: socket.socket) -> tuple[messages.Reply, tuple[int, ...]]:
+    """The next answer, and the files that came with it. Raises what was refused."""
     data, files = messages.receive(connection)
     if not data:
         raise NetlabError("the lab process ended before it answered")
     reply = messages.parse_reply(data)
     if isinstance(reply, messages.Failed):
-        raise Refused(reply)
+        raise refusal(reply)
     return reply, files
 
 
-def _exit_status(connection: socket.socket) -> int:
-    reply, _ = _reply(connection)
-    return reply.status if isinstance(reply, messages.Exited) else 1
+def exit_status(connection: socket.socket) -> int:
+    """Wait until what runs for this connection has ended; how, as a shell says it."""
+    answer, _ = reply(connection)
+    return answer.status if isinstance(answer, messages.Exited) else 1

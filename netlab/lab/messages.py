@@ -64,6 +64,7 @@ class TaskName(StrEnum):
     PROBE = "probe"
     CHECK = "check"
     PROVE = "prove"
+    FATES = "fates"
     HOLDERS = "holders"
     TRACE = "trace"
     PROXIES = "proxies"

@@ -8,6 +8,7 @@ The nursery ends with the program. The labs do not.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import socket
@@ -59,6 +60,30 @@ class Nursery:
         """End it; labs go on."""
         self._ours.close()
         self._process.wait()
+
+
+_of_programs: dict[int, Nursery] = {}
+"""By process id: a child of a program has to have one of its own."""
+
+
+def nursery() -> Nursery:
+    """This program's, started by the first call, which does not wait for it."""
+    found = _of_programs.get(os.getpid())
+    if found is None or not found.is_alive:
+        _of_programs[os.getpid()] = found = Nursery()
+    return found
+
+
+@atexit.register
+def close_nursery() -> None:
+    """End this program's, as happens at its end anyway."""
+    if found := _of_programs.pop(os.getpid(), None):
+        found.close()
+
+
+def start_by_nursery(paths: LabPaths, progress: Callable[[str], None]) -> None:
+    """Have a lab's processes run."""
+    nursery().ensure_running(paths, progress)
 
 
 def serve(number: int) -> None:

@@ -15,6 +15,7 @@ from netlab.lab.messages import AgentKind
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Node
 from netlab.model.paths import LabPaths
+from netlab.model.topology import Topology
 
 METRICS_PORT = 10249
 ASK_AGAIN_SECONDS = 0.02
@@ -25,13 +26,17 @@ Arguments = Mapping[str, str | int | float | None]
 def report(paths: LabPaths, arguments: Arguments) -> str:
     """What each node's kube-proxy says of itself, by node, as JSON; null for one that does not answer.
 
+    A program that the topology has put in its place is not asked: it may have nothing to say.
+
     With `services` and `endpointslices`, resourceVersions, each is asked to answer once it has followed the objects up
     to there (and is in its mode of `modes`, NODE=MODE with commas); `within` is the seconds that all of them have for
     it together. A node that has only just come may not even have its kube-proxy by then: it is asked again, unless its
     agent is among the `stopped` ones (names with commas). With `compare` each compares all of its rules first.
     """
     with SyncClient(paths.api_socket) as client:
-        nodes = [node.metadata.name for node in client.list(Node)[0]]
+        spec = client.get(Topology, paths.lab).spec
+        names = [node.metadata.name for node in client.list(Node)[0]]
+    nodes = [name for name in names if not spec.proxy_command(name)]
     within = float(arguments.get("within") or 0.0)
     deadline = time.monotonic() + within
     compare = {"compare": "yes"} if arguments.get("compare") else {}

@@ -12,7 +12,7 @@ from netlab.errors import Incomplete
 from netlab.lab import control
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.model.modes import ProxyMode
-from netlab.model.objects import NETWORK_READY, EndpointSlice, KubernetesObject, Node, Pod, Service
+from netlab.model.objects import NETWORK_READY, Deployment, EndpointSlice, KubernetesObject, Node, Pod, Service
 from netlab.model.paths import LabPaths
 from netlab.model.status import ProxyReport
 from netlab.model.topology import Topology
@@ -33,6 +33,8 @@ def wait(paths: LabPaths, client: SyncClient, progress: Callable[[str], None]) -
     """
     client.settle()  # else the Pods of a Deployment may not have been made yet
     pods = wait_for_pods(client, progress)
+    if wait_for_rollouts(client, progress):
+        pods = wait_for_pods(client, progress)
     stranded = [pod.key for pod in pods if pod.spec.node_name and not pod.condition(NETWORK_READY)]
     if stranded:
         raise Incomplete(f"Pods without a network: {', '.join(stranded[:5])}; {paths.log('fabric')} says why")
@@ -135,6 +137,30 @@ def _follow(
         if all(map(settled, pods.values())):
             break
     return version
+
+
+def wait_for_rollouts(client: SyncClient, progress: Callable[[str], None]) -> bool:
+    """Follow the Deployments until each has Pods of its present template alone, or time is up; whether any had not."""
+    client.settle()
+    listed, version = client.list(Deployment)
+    going = {each.key for each in listed if _is_rolling(each)}
+    if not going:
+        return False
+    for event in client.watch(Deployment, version=version, timeout_seconds=PODS_WITHIN):
+        if event.object is None:
+            continue
+        gone = event.type is EventType.DELETED or not _is_rolling(event.object)
+        going = going - {event.object.key} if gone else going | {event.object.key}
+        if not going:
+            break
+        progress(f"Deployments whose Pods are being replaced: {len(going)}")
+    return True
+
+
+def _is_rolling(deployment: Deployment) -> bool:
+    status = deployment.status
+    behind = (status.observed_generation or 0) < (deployment.metadata.generation or 0)
+    return not deployment.spec.paused and (behind or status.updated_replicas < status.replicas)
 
 
 def _ready(pod: Pod) -> bool:

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from netlab.api.sync_client import SyncClient
-from netlab.lab import control
+from netlab.faults.names import Scope
+from netlab.lab import control, fault_records
+from netlab.lab.fault_records import Record
 from netlab.lab.messages import AgentKind
 from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
-from netlab.model.modes import ProxyMode
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Node, Pod, Service
 from netlab.model.paths import LabPaths
-from netlab.model.status import LabStatus, NodeStatus, Phase, PodRow, ProxyStatus, ServiceRow
-from netlab.model.topology import Topology
+from netlab.model.status import FaultInForce, LabStatus, NodeStatus, Phase, PodRow, ProxyStatus, ServiceRow
+from netlab.model.topology import Topology, TopologySpec
 
 
 def status(paths: LabPaths) -> LabStatus:
@@ -29,11 +30,10 @@ def status(paths: LabPaths) -> LabStatus:
             lab=paths.lab,
             phase=Phase.RUNNING if all(agent.running for agent in agents) else Phase.DEGRADED,
             rootless=os.geteuid() != 0,
-            nodes=tuple(
-                _node(node, mode=spec.proxy_mode(node.metadata.name), proxies=proxies) for node in client.list(Node)[0]
-            ),
+            nodes=tuple(_node(node, spec, proxies) for node in client.list(Node)[0]),
             pods=tuple(map(_pod, client.list(Pod)[0])),
             services=tuple(_service(service, ready) for service in client.list(Service)[0]),
+            faults=tuple(_fault(record) for record in fault_records.read(paths)),
         )
 
 
@@ -42,6 +42,7 @@ def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> di
     wanted = followed_versions(client)
     spec = client.get(Topology, paths.lab).spec
     reports = ask_proxies(paths, {})
+    nodes = [node.metadata.name for node in client.list(Node)[0]]
     return {
         node: ProxyStatus(
             running=f"{AgentKind.KUBE_PROXY}-{node}" in running,
@@ -49,21 +50,31 @@ def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> di
             rules=report.rules if report else None,
             last_sync_seconds=report.last_sync_seconds if report else None,
             backend=report.backend if report else None,
+            listed=bool(report.followed) if report else None,
             complaints=report.complaints if report else (),
             lost=report.lost if report else "",
         )
-        for node, report in reports.items()
+        for node in nodes
+        for report in (reports.get(node),)
     }
 
 
-def _node(node: Node, *, mode: ProxyMode, proxies: dict[str, ProxyStatus]) -> NodeStatus:
+def _fault(record: Record) -> FaultInForce:
+    scope, _, name = record.victim.partition("/")
+    where = {Scope.NODE: f"--on {name}", Scope.POD: f"--on {record.victim}", Scope.SERVICE: f"--service {name}"}
+    remedy = f"netlab heal {record.fault} {where[Scope(scope)]}"
+    return FaultInForce(name=record.fault.value, victim=record.victim, remedy=remedy)
+
+
+def _node(node: Node, spec: TopologySpec, proxies: dict[str, ProxyStatus]) -> NodeStatus:
     name = node.metadata.name
     return NodeStatus(
         name=name,
         address=", ".join(entry.address for entry in node.status.addresses if entry.type == "InternalIP"),
         pod_cidr=", ".join(node.spec.pod_cidrs),
-        proxy_mode=mode.value,
+        proxy_mode=spec.proxy_mode(name).value,
         proxy=proxies.get(name, ProxyStatus(running=False)),
+        proxy_command=spec.proxy_command(name),
     )
 
 

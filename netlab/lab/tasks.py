@@ -18,6 +18,7 @@ from netlab.lab.flows import forget_finished_flows, forget_flow, remember_flow
 from netlab.lab.lock import one_at_a_time
 from netlab.lab.messages import TaskName
 from netlab.lab.view import running_view as _view
+from netlab.model.faring import Way
 from netlab.model.modes import ProxyMode
 from netlab.model.names import Place
 from netlab.model.paths import LabPaths
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 Arguments = Mapping[str, str | int | float | None]
 T = TypeVar("T")
+_ways: TypeAdapter[tuple[Way, ...]] = TypeAdapter(tuple[Way, ...])
 _packet_checks: TypeAdapter[tuple[PacketCheck, ...]] = TypeAdapter(tuple[PacketCheck, ...])
 
 
@@ -54,11 +56,10 @@ def probe(paths: LabPaths, arguments: Arguments) -> str:
 
 def check(paths: LabPaths, _arguments: Arguments) -> str:
     """Prove the topology's expectations: a CheckResult."""
-    from netlab.probe import check as proof  # noqa: PLC0415 - it brings Scapy, which only this process shall pay for
+    from netlab.lab import proving  # noqa: PLC0415
 
     view = _view(paths)
-    with _prober(view) as prober:
-        return proof.check(view, prober.probe).model_dump_json(by_alias=True)
+    return proving.prove_all(view, partial(_prober, view)).model_dump_json(by_alias=True)
 
 
 def prove(paths: LabPaths, arguments: Arguments) -> str:
@@ -70,6 +71,16 @@ def prove(paths: LabPaths, arguments: Arguments) -> str:
     with _prober(view) as prober:
         found = proofs.prove(view, lambda size: partial(prober.probe, size=size), checks)
     return json.dumps([result.model_dump(mode="json") for result in found])
+
+
+def fates(paths: LabPaths, arguments: Arguments) -> str:
+    """How the packets of those `ways` (a list of Ways) fare: a list of Fates."""
+    from netlab.probe import faring  # noqa: PLC0415 - as above
+
+    view = _view(paths)
+    with _prober(view) as prober:
+        found = faring.fates(view, prober.probe, _ways.validate_json(str(arguments["ways"])))
+    return json.dumps([fate.model_dump(mode="json") for fate in found])
 
 
 def holders(paths: LabPaths, arguments: Arguments) -> str:
@@ -208,6 +219,7 @@ TASKS: Mapping[TaskName, Callable[[LabPaths, Arguments], str]] = {
     TaskName.PROBE: probe,
     TaskName.CHECK: check,
     TaskName.PROVE: prove,
+    TaskName.FATES: fates,
     TaskName.HOLDERS: holders,
     TaskName.TRACE: trace,
     TaskName.PROXIES: proxies.report,

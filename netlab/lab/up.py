@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 
 from netlab.api.encoding import as_json
@@ -15,7 +16,7 @@ from netlab.kernel.modules import load_bridge_netfilter
 from netlab.lab import control, folder, readiness, status
 from netlab.lab.down import clear_away, remove_leftovers
 from netlab.lab.lock import commanding, is_running, try_lock
-from netlab.lab.messages import TaskName
+from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.start import start
 from netlab.model.objects import KINDS, KubernetesObject, Namespace, Pod
 from netlab.model.paths import LabPaths
@@ -52,10 +53,13 @@ def up(file: LabFile, *, progress: Callable[[str], None], starter: Starter | Non
 
 def bring_up(paths: LabPaths, file: LabFile, progress: Callable[[str], None], *, starter: Starter) -> None:
     """Have the lab run, as the file says, and wait until it is ready. The caller has the right to command it."""
+    _require_programs(file.topology)
     starter(paths, progress)
     with SyncClient(paths.api_socket) as client:
         require_modes(paths, file.topology)
+        before = _topology(client, paths.lab)
         apply_file(client, file, progress)
+        _replace_proxies(paths, before, file.topology)
         readiness.wait(paths, client, progress)
 
 
@@ -85,6 +89,35 @@ def require_modes(paths: LabPaths, topology: Topology) -> None:
         raise MissingCapability(f"proxy mode {mode}: {capability}", remedy)
 
 
+def _require_programs(topology: Topology) -> None:
+    """InvalidInput where a program that shall run in kube-proxy's place is not on this machine."""
+    spec = topology.spec
+    said = {"spec.proxy.command": spec.proxy.command}
+    said |= {f"spec.nodes[{number}].proxyCommand": node.proxy_command or () for number, node in enumerate(spec.nodes)}
+    missing = [(path, command[0]) for path, command in said.items() if command and not shutil.which(command[0])]
+    if missing:
+        lab, remedy = topology.metadata.name, "give its path, or put its folder into PATH"
+        raise InvalidInput(
+            [Problem(lab, 0, 0, path, f"there is no program {name!r} here", remedy) for path, name in missing]
+        )
+
+
+def _topology(client: SyncClient, lab: str) -> Topology | None:
+    try:
+        return client.get(Topology, lab)
+    except NotFound:
+        return None
+
+
+def _replace_proxies(paths: LabPaths, before: Topology | None, now: Topology) -> None:
+    """End the programs in kube-proxy's place that the lab wants no longer: they do not hear of it themselves."""
+    for node in now.spec.nodes:
+        command = before.spec.proxy_command(node.name) if before else ()
+        if command and command != now.spec.proxy_command(node.name):
+            for running in (False, True):
+                control.set_agent(paths, AgentKind.KUBE_PROXY, node.name, running=running)
+
+
 def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None]) -> None:
     """Make the API's objects those of the file, and delete what an earlier file made and this one lacks."""
     _refuse_what_cannot_change(client, file.topology)
@@ -97,9 +130,8 @@ def apply_file(client: SyncClient, file: LabFile, progress: Callable[[str], None
 
 
 def _refuse_what_cannot_change(client: SyncClient, wanted: Topology) -> None:
-    try:
-        live = client.get(Topology, wanted.metadata.name)
-    except NotFound:
+    live = _topology(client, wanted.metadata.name)
+    if live is None:
         return
     lab = wanted.metadata.name
     problems = [

@@ -15,7 +15,7 @@ LAB: dict[str, dict[str, str]] = {
         "requirements!": "[LabRequirement]",
     },
     "LabWords": {"en!": "string", "ko!": "string"},
-    "LabFault": {"fault!": "string", "on!": "string", "modes": "[ProxyMode]"},
+    "LabFault": {"fault!": "string", "victim!": "string", "modes": "[ProxyMode]"},
     "LabDraw": {"count": "Positive", "from!": "[LabFault]"},
     "LabRequirement": {
         "name!": "DnsLabel",

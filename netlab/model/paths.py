@@ -83,6 +83,10 @@ class LabPaths:
         """A client's certificate and key, PEM: of `admin`, `kubelet-node1`, `kube-proxy-node1`."""
         return self.access / "clients" / f"{client}.pem"
 
+    def substitute_kubeconfig(self, node: str) -> Path:
+        """What a program in the place of a node's kube-proxy is given as KUBECONFIG."""
+        return self.access / f"{node}.kubeconfig"
+
     @property
     def kubeconfig(self) -> Path:
         """What `netlab kubectl` gives to kubectl."""

@@ -101,6 +101,10 @@ class WorkloadKind(StrEnum):
     DEPLOYMENT = "deployment"
 
 
+TEMPLATE_HASH_LABEL = "pod-template-hash"
+"""On a Deployment's Pods and ReplicaSets, of which it ends the names: which template they are of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """Who must answer: one Pod (`pod/web-1`), or every Pod of a Deployment (`deployment/web`)."""
@@ -128,8 +132,9 @@ class Workload:
             return False
         if self.kind is WorkloadKind.POD:
             return pod.metadata.name == self.name
+        template = pod.metadata.labels.get(TEMPLATE_HASH_LABEL)
         owners = pod.metadata.owner_references
-        return any(owner.kind == "Deployment" and owner.name == self.name for owner in owners)
+        return any(owner.kind == "ReplicaSet" and owner.name == f"{self.name}-{template}" for owner in owners)
 
 
 def _split_protocol(text: str) -> tuple[str, TargetProtocol]:

@@ -63,6 +63,8 @@ class Ipvs(Setting):
 class Proxy(Setting):
     mode: ProxyMode = ProxyMode.IPTABLES
     ipvs: Ipvs = Ipvs()
+    command: tuple[str, ...] = ()
+    """A program that runs on every node in the place of netlab's kube-proxy; empty: none."""
 
 
 class NodeEntry(Setting):
@@ -70,6 +72,8 @@ class NodeEntry(Setting):
     labels: dict[str, str] = {}
     proxy_mode: ProxyMode | None = None
     """The proxy mode of this node, where it is not the lab's."""
+    proxy_command: tuple[str, ...] | None = None
+    """The program in the place of kube-proxy on this node, where it is not the lab's; empty: netlab's kube-proxy."""
     addresses: tuple[str, ...] = ()
     """Addresses inside nodeCIDRs, at most one a family; empty: given out in the order of the file."""
     pod_cidrs: tuple[Cidr, ...] = Field((), alias="podCIDRs")
@@ -113,6 +117,12 @@ class TopologySpec(Setting):
         """The proxy mode of the node of that name."""
         own = (entry.proxy_mode for entry in self.nodes if entry.name == node)
         return next(own, None) or self.proxy.mode
+
+    def proxy_command(self, node: str) -> tuple[str, ...]:
+        """The program that runs on that node in the place of netlab's kube-proxy; empty where none does."""
+        own = (entry.proxy_command for entry in self.nodes if entry.name == node)
+        found = next(own, None)
+        return self.proxy.command if found is None else found
 
     @property
     def proxy_modes(self) -> frozenset[ProxyMode]:

@@ -28,7 +28,7 @@ class FaultEntry(Setting):
     """A fault of the catalogue and its victim, `node/n1` say. Empty `modes`: in every proxy mode."""
 
     fault: str
-    on: str
+    victim: str
     modes: tuple[ProxyMode, ...] = ()
 
 

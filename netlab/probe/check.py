@@ -53,8 +53,13 @@ class Finding(NamedTuple):
 
 def check(view: ClusterView, send: Send) -> CheckResult:
     """Try every expectation of the lab's topology, in its order; a Service by each of its ClusterIPs."""
-    results = tuple(_try(expectation, view=view, send=send) for expectation in view.topology.spec.expect)
-    return CheckResult(lab=view.lab, passed=all(result.passed for result in results), results=results)
+    return summed_up(view, [prove(expectation, view=view, send=send) for expectation in view.topology.spec.expect])
+
+
+def summed_up(view: ClusterView, results: Iterable[ExpectationResult]) -> CheckResult:
+    """What became of all expectations."""
+    found = tuple(results)
+    return CheckResult(lab=view.lab, passed=all(result.passed for result in found), results=found)
 
 
 def flows_needed(pods: int) -> int:
@@ -74,7 +79,8 @@ def _verdict(expectation: Expectation) -> PacketVerdict:
     return PacketVerdict(expectation.verdict or PacketVerdict.REACHED)
 
 
-def _try(expectation: Expectation, *, view: ClusterView, send: Send) -> ExpectationResult:
+def prove(expectation: Expectation, *, view: ClusterView, send: Send) -> ExpectationResult:
+    """Try one expectation."""
     try:
         findings = dict(_findings(expectation, view=view, send=send))
     except (NetlabError, ValueError) as error:
@@ -141,12 +147,12 @@ def prove_verdict(verdict: PacketVerdict, sample: Sample) -> Finding:
     """Every flow fares so."""
     flows = sample(SAMPLE)
     if verdict in REFUSALS:
-        flows = _ask_again(flows, sample)
+        flows = asked_again(flows, sample)
     passed = all(flow.verdict is verdict for flow in flows)
     return Finding(passed, tell(flows) if passed else f"{tell(flows)}; every flow should be {verdict}")
 
 
-def _ask_again(flows: Sequence[Flow], sample: Sample) -> tuple[Flow, ...]:
+def asked_again(flows: Sequence[Flow], sample: Sample) -> tuple[Flow, ...]:
     """The flows, those without answer tried again as a TCP client would, until one of them stays without."""
     answered = [flow for flow in flows if flow.verdict is not PacketVerdict.DROPPED]
     while len(answered) < len(flows):

@@ -67,7 +67,7 @@ def _check_name(name: Cursor, names: set[str]) -> None:
 
 def _check_fault(entry: Cursor, view: ClusterView) -> None:
     name = entry.get("fault")
-    if not name.text or not entry.get("on").text:
+    if not name.text or not entry.get("victim").text:
         return
     if name.text not in list(FaultName):
         name.error(f"there is no fault {name.text}", did_you_mean(name.text, FaultName) or "netlab faults lists them")
@@ -75,9 +75,9 @@ def _check_fault(entry: Cursor, view: ClusterView) -> None:
     spelled = [mode.text for mode in entry.get("modes").items()]
     modes = [ProxyMode(mode) for mode in spelled if mode in list(ProxyMode)]
     try:
-        choose(CATALOGUE[FaultName(name.text)], _in_mode(view, modes[0]) if modes else view, entry.get("on").text)
+        choose(CATALOGUE[FaultName(name.text)], _in_mode(view, modes[0]) if modes else view, entry.get("victim").text)
     except NetlabError as error:
-        entry.get("on").error(str(error))
+        entry.get("victim").error(str(error))
 
 
 def _in_mode(view: ClusterView, mode: ProxyMode) -> ClusterView:

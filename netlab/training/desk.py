@@ -88,22 +88,30 @@ class Desk:
         """Grade a started lab, and remember how it went."""
         folder, session = self.folder(name)
         graded = grade(folder, session, now=self.now, language=language)
-        self.progress.change(folder.name, lambda known: _tried(known, graded, at=self.now()))
+        self.progress.change(folder.name, lambda known: tried(known, graded, at=self.now()))
         return graded
 
     def answer(self, name: str | None, key: str, value: str) -> None:
         """Remember an answer of the learner's. NotFound: the lab asks nothing of that name."""
-        folder, session = self.folder(name)
+        folder, _ = self.folder(name)
         keys = [each.answer.key for each in folder.spec.requirements if each.answer]
         if key not in keys:
             raise NotFound(
                 f"lab {folder.name} asks nothing called {key}: it asks for {', '.join(keys) or 'no answers'}"
             )
-        answered = session.model_copy(update={"answers": {**session.answers, key: value}})
-        self.progress.change(folder.name, lambda known: known.model_copy(update={"session": answered}))
+        self.progress.change(folder.name, lambda known: answered(known, key, value))
 
 
-def _tried(known: LabProgress, graded: LabGrade, *, at: float) -> LabProgress:
+def answered(known: LabProgress, key: str, value: str) -> LabProgress:
+    """What is known of a lab after one more answer; the last one to a question counts."""
+    if known.session is None:
+        return known
+    session = known.session.model_copy(update={"answers": {**known.session.answers, key: value}})
+    return known.model_copy(update={"session": session})
+
+
+def tried(known: LabProgress, graded: LabGrade, *, at: float) -> LabProgress:
+    """What is known of a lab after one more grading; of several solutions the quickest counts."""
     unmet = tuple(each.name for each in graded.requirements if not each.met)
     attempts = (*known.attempts, Attempt(at=at, passed=graded.passed, unmet=unmet))
     best = [each for each in (known.solved_in_seconds, graded.seconds if graded.passed else None) if each is not None]
@@ -153,7 +161,7 @@ def _bring_up(folder: LabFolder, session: Session, say: Say) -> None:
 
 def _break(paths: LabPaths, entry: FaultEntry) -> None:
     """Without leaving it in the list that `netlab faults` shows: finding it is the learner's task."""
-    record = break_(paths, CATALOGUE[FaultName(entry.fault)], entry.on).record
+    record = break_(paths, CATALOGUE[FaultName(entry.fault)], entry.victim).record
     fault_records.put(paths, record.model_copy(update={"secret": True}))
 
 

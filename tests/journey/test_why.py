@@ -369,7 +369,9 @@ def test_a_kube_proxy_that_stopped_is_told_from_rules_that_were_flushed(root: Ca
             found = why(lab, "pod/shell", "service/late:80")
             assert found.cause is CauseName.KUBE_PROXY_STOPPED, found.explanation
             assert found.remedy == "netlab heal kube-proxy-stopped --on node1"
-            assert why(lab, "pod/shell", "service/web:80").cause is None
+            unkept = why(lab, "pod/shell", "service/web:80")
+            assert (unkept.cause, unkept.verdict) == (CauseName.KUBE_PROXY_STOPPED, PacketVerdict.REACHED)
+            assert "no change of Services and endpoints reaches them" in (unkept.explanation or "")
             assert why(lab, "pod/web-2", "service/late:80").cause is None
             typed(lab, N1 + FLUSHED[mode], {})
             assert why(lab, "pod/shell", "service/web:80").cause is CauseName.RULES_FLUSHED

@@ -250,7 +250,7 @@ def test_a_name_can_be_left_to_the_server(client: SyncClient) -> None:
         ("PUT", SERVICES, "{}", 405, "MethodNotAllowed", "the server does not allow this method"),
         ("POST", "/api/v1/services", "{}", 405, "MethodNotAllowed", "the server does not allow this method"),
         ("POST", SERVICES, "{", 400, "BadRequest", "the body is not JSON"),
-        ("POST", SERVICES, "[]", 400, "BadRequest", "a Service must be a JSON object"),
+        ("POST", SERVICES, "[]", 400, "BadRequest", "the body is not a JSON object"),
         ("POST", SERVICES, "", 400, "BadRequest", "the body is not JSON"),
         ("POST", SERVICES, "[" * 100_000, 400, "BadRequest", "the body is not JSON"),
         ("POST", SERVICES, '{"null":' * 100_000, 400, "BadRequest", "the body is not JSON"),
@@ -269,7 +269,8 @@ def test_a_name_can_be_left_to_the_server(client: SyncClient) -> None:
             '{"metadata":{"name":"web"},"spec":{"ports":[{"port":"80"}]}}',
             400,
             "BadRequest",
-            'Service in version "v1" cannot be handled as a Service: spec.ports[0].port: Input should be a valid ',
+            'Service in version "v1" cannot be handled as a Service: json: cannot unmarshal string into Go struct '
+            "field spec.ports[0].port of type int",
         ),
         (
             "POST",
@@ -277,7 +278,7 @@ def test_a_name_can_be_left_to_the_server(client: SyncClient) -> None:
             '{"metadata":{"name":"web","labels":{"a":1}}}',
             400,
             "BadRequest",
-            "metadata.labels.a: Input should be a valid string",
+            "json: cannot unmarshal number into Go struct field metadata.labels.a of type string",
         ),
         (
             "POST",
@@ -381,7 +382,7 @@ def test_a_patch_cannot_make_an_object_another_one(client: SyncClient, patch: Js
 
 def test_a_patch_of_a_type_that_is_not_known_is_refused(served: Path, client: SyncClient) -> None:
     client.create(a_service())
-    status, answer = ask(served, "PATCH", f"{SERVICES}/web", b"[]", "application/json-patch+json")
+    status, answer = ask(served, "PATCH", f"{SERVICES}/web", b"[]", "application/x-patch")
     assert (status, answer["reason"]) == (415, "UnsupportedMediaType")
 
 

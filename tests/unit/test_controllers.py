@@ -15,6 +15,7 @@ from netlab.api.cluster import Cluster
 from netlab.api.encoding import as_json
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
+from netlab.api.write_options import DeleteOptions
 from netlab.model.objects import (
     Condition,
     Deployment,
@@ -263,7 +264,7 @@ def test_a_deployment_has_its_replicas_owned_labelled_and_counted() -> None:
         for name, pod in made.items():
             hash_ = pod.metadata.labels["pod-template-hash"]
             assert name.startswith(f"web-{hash_}-")
-            assert pod.metadata.owner_references[0].name == "web"
+            assert pod.metadata.owner_references[0].name == f"web-{hash_}"
         set_ready(cluster, next(iter(made)))
         status = cluster.store.get(Deployment, "web").status
         assert (status.replicas, status.ready_replicas, status.observed_generation) == (3, 1, 1)
@@ -278,15 +279,21 @@ def test_scaling_down_takes_what_is_not_ready_first_and_then_the_youngest() -> N
         assert list(pods(cluster)) == names[1:3]
 
 
-def test_a_changed_template_replaces_every_pod_and_a_changed_count_none() -> None:
+def test_a_changed_template_replaces_every_pod_one_by_one_and_a_changed_count_none() -> None:
     with a_cluster() as cluster:
         cluster.create(a_deployment(replicas=2))
         first = set(pods(cluster))
         cluster.patch(cluster.store.get(Deployment, "web"), {"spec": {"replicas": 3}})
         assert first < set(pods(cluster))
+        old = set(pods(cluster))
+        set_ready(cluster, *old)
         cluster.update(a_deployment(replicas=3, image="other"))
+        while new := [name for name, pod in pods(cluster).items() if not pod.condition("Ready")]:
+            # A Pod more than wanted, and none fewer that are ready: maxSurge and maxUnavailable are a quarter of three.
+            assert (len(pods(cluster)), len(new)) == (4, 1)
+            set_ready(cluster, *new)
         assert len(pods(cluster)) == 3
-        assert not first & set(pods(cluster))
+        assert not old & set(pods(cluster))
 
 
 def test_a_pod_of_a_deployment_that_is_deleted_is_replaced() -> None:
@@ -380,7 +387,7 @@ def test_a_terminating_pod_serves_but_is_not_ready_and_one_that_has_ended_is_no_
         cluster.create(a_service())
         cluster.create(a_pod("a", labels=WEB))
         set_ready(cluster, "a")
-        cluster.delete(Pod, "a", grace_seconds=30)
+        cluster.delete(Pod, "a", options=DeleteOptions(grace_seconds=30))
         conditions = slices(cluster)[0].endpoints[0].conditions
         assert (conditions.ready, conditions.serving, conditions.terminating) == (False, True, True)
         cluster.patch(cluster.store.get(Pod, "a"), {"status": {"phase": "Succeeded"}}, "status")
@@ -462,7 +469,7 @@ def test_a_wish_taken_back_or_an_endpoint_that_ends_leaves_no_hint() -> None:
         for name in ("a", "b"):
             cluster.create(a_pod(name, labels=WEB, nodeName="node1"))
         set_ready(cluster, "a", "b")
-        cluster.delete(Pod, "a", grace_seconds=30)
+        cluster.delete(Pod, "a", options=DeleteOptions(grace_seconds=30))
         found = {e.conditions.terminating: e.hints is not None for e in slices(cluster)[0].endpoints}
         assert found == {True: False, False: True}
         cluster.patch(cluster.store.get(Service, "web"), {"spec": {"trafficDistribution": None}})

@@ -79,10 +79,11 @@ def test_tcp_may_be_said_and_goes_without_saying() -> None:
 
 
 def test_a_deployment_stands_for_the_pods_that_it_owns_in_its_namespace() -> None:
-    owner = OwnerReference(api_version="apps/v1", kind="Deployment", name="web", uid="1")
+    owner = OwnerReference(api_version="apps/v1", kind="ReplicaSet", name="web-5d4f", uid="1")
 
     def pod(name: str, namespace: str, *owners: OwnerReference) -> Pod:
-        return Pod(metadata=ObjectMeta(name=name, namespace=namespace, owner_references=owners))
+        labels = {"pod-template-hash": "5d4f"}
+        return Pod(metadata=ObjectMeta(name=name, namespace=namespace, owner_references=owners, labels=labels))
 
     pods = [pod("web-1", "default", owner), pod("web-2", "shop", owner), pod("web-3", "default"), pod("web", "default")]
     assert [Workload.parse("deployment/web").includes(each) for each in pods] == [True, False, False, False]

@@ -31,9 +31,11 @@ from netlab.probe.taps import FEW_PODS, watched_pods
 
 
 def pod(name: str, *addresses: str, namespace: str = "default", owner: str = "", phase: str = "Running") -> Pod:
-    owners = (OwnerReference(api_version="apps/v1", kind="Deployment", name=owner, uid="1"),) if owner else ()
+    owners = (OwnerReference(api_version="apps/v1", kind="ReplicaSet", name=f"{owner}-5d4f", uid="1"),) if owner else ()
     return Pod(
-        metadata=ObjectMeta(name=name, namespace=namespace, owner_references=owners),
+        metadata=ObjectMeta(
+            name=name, namespace=namespace, owner_references=owners, labels={"pod-template-hash": "5d4f"}
+        ),
         spec=PodSpec(
             node_name="node1",
             containers=(Container(name="c", ports=(ContainerPort(container_port=8080, name="http"),)),),

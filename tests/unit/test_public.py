@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 
 import netlab
+import netlab.python
 from netlab import errors
 
 ROOT = Path(__file__).parents[2]
+PUBLIC = {"Capture", "Executed", "HttpAnswer", "Lab", "Probe", "Reset", "Spot"}
 EXIT_CODES = {
     "NetlabError": 1,
     "InvalidInput": 2,
+    "TimedOut": 1,
+    "CommandFailed": 1,
     "LabBusy": 2,
     "MissingCapability": 3,
     "NotFound": 4,
@@ -33,10 +37,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
-def test_the_package_itself_offers_its_version_and_nothing_else() -> None:
-    submodules = {path.stem for path in (ROOT / "netlab").iterdir()}
-    public = {name for name in dir(netlab) if not name.startswith("_") and name not in submodules}
-    assert (public, re.fullmatch(r"\d+\.\d+\.\d+", netlab.__version__) is not None) == (set(), True)
+def test_the_package_itself_offers_labs_its_version_and_nothing_else() -> None:
+    assert set(netlab.__all__) == {*PUBLIC, "__version__"}
+    assert set(netlab.python.__all__) == PUBLIC
+    assert {getattr(netlab, name).__name__ for name in PUBLIC} == PUBLIC
+    assert re.fullmatch(r"\d+\.\d+\.\d+", netlab.__version__)
+
+
+def test_a_name_that_the_package_has_not_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Labs'"):
+        netlab.Labs  # noqa: B018
+
+
+def test_nothing_of_a_lab_is_imported_until_it_is_asked_for() -> None:
+    asked = "import sys, netlab; print([n for n in sys.modules if n.startswith('netlab')])"
+    done = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    assert done.stdout == "['netlab']\n"
 
 
 def test_the_distribution_brings_one_command() -> None:
@@ -56,8 +72,8 @@ def test_an_api_error_exits_by_its_status(status: int, code: int) -> None:
     assert errors.ApiError(status, "Reason", "message").exit_code == code
 
 
-def test_the_wheel_holds_every_topology_of_the_checkout(wheel: zipfile.ZipFile) -> None:
-    there = {f"netlab/{path.relative_to(ROOT)}" for path in (ROOT / "topologies").rglob("*.yaml")}
+def test_the_wheel_holds_every_topology_and_lab_of_the_checkout(wheel: zipfile.ZipFile) -> None:
+    there = {f"netlab/{path.relative_to(ROOT)}" for path in (ROOT / "topologies").rglob("*") if path.is_file()}
     assert there
     assert there <= set(wheel.namelist())
 

@@ -7,15 +7,18 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import aiohttp
 
 from netlab.agents.kube_proxy.agent import AgentOptions, KubeProxy
 from netlab.agents.kube_proxy.events import ComplaintEvents
 from netlab.agents.kube_proxy.incapable import say_incapable
+from netlab.agents.kube_proxy.leftovers import remove_every_mode
 from netlab.agents.kube_proxy.once import once
 from netlab.agents.kube_proxy.server import StatusServer
 from netlab.agents.kube_proxy.sources import FixedObjects, ObjectSource
+from netlab.agents.kube_proxy.substitute import become
 from netlab.api.agent_access import agent_access
 from netlab.api.backoff import Backoff
 from netlab.api.client import ApiClient
@@ -36,18 +39,22 @@ RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
 LISTED_WITHIN_SECONDS = 60.0
 SERVED = (Node, Service, EndpointSlice)
 Work = Coroutine[object, object, None]
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 def run(paths: LabPaths, node: str, *, config: ProxyConfig | None = None, options: AgentOptions | None = None) -> None:
     """Be the kube-proxy of a lab's node until SIGTERM, in its network namespace, which the process is in already.
 
-    Without `config` the cluster's Pod ranges come from the lab's topology, and so do the families.
+    Without `config` the cluster's Pod ranges come from the lab's topology, and so do the families. Where the topology
+    names a program for the node, the process becomes it, and the rules of netlab's kube-proxy go.
     """
     cut, access = paths.cut_off(node), agent_access(paths, f"kube-proxy-{node}")
     if cut.exists():
         access = ServerAccess(url="http://api", socket=cut)
-    asyncio.run(_until_signal(_in_lab(access, node, config, options or AgentOptions())))
+    command = asyncio.run(_until_signal(_in_lab(access, node, config, options or AgentOptions())))
+    if command:
+        become(command, node=node, access=access, paths=paths)
 
 
 def serve(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> None:
@@ -82,8 +89,8 @@ def once_from(access: ServerAccess, config: ProxyConfig) -> ProxyResult:
     return once(config, objects, refused)
 
 
-async def _until_signal(work: Work) -> None:
-    """Let it work until SIGTERM or SIGINT, or until it fails."""
+async def _until_signal(work: Coroutine[object, object, T]) -> T | None:
+    """Let it work until it is done: its result; or until SIGTERM or SIGINT: None."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -95,8 +102,9 @@ async def _until_signal(work: Work) -> None:
         task.cancel()
     await asyncio.gather(working, stopping, return_exceptions=True)
     if ended:
-        working.result()  # it never ends by itself: raises what ended it
+        return working.result()
     log.info("stopped; the rules stay")
+    return None
 
 
 async def _alone(access: ServerAccess, config: ProxyConfig, options: AgentOptions) -> None:
@@ -104,16 +112,24 @@ async def _alone(access: ServerAccess, config: ProxyConfig, options: AgentOption
         await _following(client, config, options, tuple(Family))
 
 
-async def _in_lab(access: ServerAccess, node: str, config: ProxyConfig | None, options: AgentOptions) -> None:
+async def _in_lab(
+    access: ServerAccess, node: str, config: ProxyConfig | None, options: AgentOptions
+) -> tuple[str, ...]:
+    """Work until the topology wants another program in this one's place: its command."""
     if config is not None:
         await _alone(access, config, options)
-        return
+        return ()
     async with ApiClient(access) as client:
         spec = await _topology(client)
+        if command := spec.proxy_command(node):
+            return command
         while True:
             families = tuple(sorted({Family(f"IPv{cidr.version}") for cidr in spec.network.service_cidrs}))
             work = _following_or_saying(client, lab_config(spec, node), options, families)
             spec = await _until_another_config(work, client, node, lab_config(spec, node))
+            if command := spec.proxy_command(node):
+                remove_every_mode()
+                return command
             log.info("the topology says %s now", spec.proxy_mode(node))
 
 
@@ -137,7 +153,7 @@ async def _another_config(client: ApiClient, node: str, config: ProxyConfig) -> 
     async for event in source.reflect(Topology):
         if event.object is not None and event.type is not EventType.DELETED:
             spec = event.object.spec
-            if lab_config(spec, node) != config:
+            if lab_config(spec, node) != config or spec.proxy_command(node):
                 return spec
     raise AssertionError("a watch goes on for ever")
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from netlab.model.objects import Container, EnvVar, Pod
-
-_REFERENCE = re.compile(r"\$(?:\$|\(([-._a-zA-Z0-9]+)\))")
+from netlab.workload.expansion import expand
 
 
 def environment(container: Container, pod: Pod, *, hostname: str) -> dict[str, str]:
@@ -23,15 +21,6 @@ def environment(container: Container, pod: Pod, *, hostname: str) -> dict[str, s
 def arguments(container: Container, env: Mapping[str, str]) -> tuple[str, ...]:
     """The command and its arguments, with $(NAME) replaced by variables."""
     return tuple(expand(argument, env) for argument in (*container.command, *container.args))
-
-
-def expand(text: str, env: Mapping[str, str]) -> str:
-    """`$(NAME)` becomes the variable's value, or stays where there is none; `$$` becomes `$`."""
-
-    def replacement(match: re.Match[str]) -> str:
-        return env.get(match[1], match[0]) if match[1] else "$"
-
-    return _REFERENCE.sub(replacement, text)
 
 
 def field_value(variable: EnvVar, pod: Pod) -> str | None:

@@ -11,12 +11,14 @@ from netlab.api.admission.events import check_event
 from netlab.api.admission.names import check_metadata
 from netlab.api.admission.places import Places
 from netlab.api.admission.pods import (
-    check_deployment,
     check_pod,
     check_pod_update,
+    check_workload,
     deployment_with_defaults,
     pod_with_defaults,
+    replica_set_with_defaults,
 )
+from netlab.api.admission.service_defaults import with_defaults as service_with_defaults
 from netlab.api.admission.services import ServiceAdmission
 from netlab.api.admission.slices import check_slice
 from netlab.api.admission.topologies import check_topology, completed
@@ -28,11 +30,16 @@ from netlab.model.objects import (
     DeploymentStatus,
     EndpointSlice,
     Event,
+    IPAddress,
     KubernetesObject,
     Namespace,
+    NamespaceStatus,
     Node,
     Pod,
+    ReplicaSet,
+    ReplicaSetStatus,
     Service,
+    ServiceCIDR,
     ServiceStatus,
 )
 from netlab.model.topology import Network, Topology
@@ -43,6 +50,12 @@ GENERATED = "bcdfghjklmnpqrstvwxz2456789"
 """The characters of generated names: without vowels, so that they make no words, as in Kubernetes."""
 GENERATED_FROM = 58
 """Characters of generateName that are used: with the five behind it is a DNS label's length."""
+FROM_ELSEWHERE: dict[type[KubernetesObject], str] = {
+    Node: "a lab's nodes come from spec.nodes of its Topology",
+    ServiceCIDR: "a lab's Service ranges come from spec.network.serviceCIDRs of its Topology",
+    IPAddress: "it comes and goes with the Service that has the address",
+}
+"""Why objects of some kinds are not made by hand."""
 PERMANENT_NAMESPACES = ("default", "kube-system")
 
 
@@ -85,16 +98,21 @@ class Admission:
         match value:
             case Service():
                 return self._services.admit(value.model_copy(update={"status": ServiceStatus()}))
-            case Pod():
-                return _checked(pod_with_defaults(value), (*check_pod(value), *self._places.check_pod(value)))
-            case Deployment():
-                fresh = deployment_with_defaults(value).model_copy(update={"status": DeploymentStatus()})
-                return _with_generation(_checked(fresh, check_deployment(value)), 1)
             case Topology():
                 return self._created_topology(value)
-            case Node():
-                raise forbidden(Node, value.metadata.name, "a lab's nodes come from spec.nodes of its Topology")
-        return _checked(value, _plain_causes(value))
+            case Pod():
+                value, causes = pod_with_defaults(value), (*check_pod(value), *self._places.check_pod(value))
+            case Deployment() | ReplicaSet():
+                causes = tuple(check_workload(value))
+                return _checked(_new_workload(value), causes)
+            case Namespace():
+                active = value.model_copy(update={"status": NamespaceStatus(phase="Active")})
+                value, causes = _labelled(active), tuple(check_metadata(value))
+            case Node() | ServiceCIDR() | IPAddress():
+                raise forbidden(type(value), value.metadata.name, FROM_ELSEWHERE[type(value)])
+            case _:
+                causes = tuple(_plain_causes(value))
+        return _checked(value, causes)
 
     def _created_topology(self, value: Topology) -> Topology:
         for present in self._store.list(Topology):
@@ -102,6 +120,20 @@ class Admission:
             raise forbidden(Topology, value.metadata.name, why)
         checked = _checked(value, (*check_topology(value), *self._places.check_topology(value)))
         return _with_generation(completed(checked, None), 1)
+
+    @staticmethod
+    def with_defaults(value: K) -> K:
+        """The object with what its kind's defaults say where it says nothing, and nothing else."""
+        match value:
+            case Service():
+                return cast(K, service_with_defaults(value))
+            case Pod():
+                return cast(K, pod_with_defaults(value).model_copy(update={"status": value.status}))
+            case Deployment():
+                return cast(K, deployment_with_defaults(value))
+            case ReplicaSet():
+                return cast(K, replica_set_with_defaults(value))
+        return value
 
     def update(self, value: K, before: K) -> K:
         """An object as it is to be stored in place of `before`, but for its status. Raises Refusal."""
@@ -114,8 +146,13 @@ class Admission:
             case Pod(), Pod():
                 return _checked(value, check_pod_update(value, before))
             case Deployment(), Deployment():
-                value = _checked(deployment_with_defaults(value), check_deployment(value, before))
+                value = _checked(deployment_with_defaults(value), check_workload(value, before))
                 return _next_generation(value, before, same=value.spec == before.spec)
+            case ReplicaSet(), ReplicaSet():
+                value = _checked(replica_set_with_defaults(value), check_workload(value, before))
+                return _next_generation(value, before, same=value.spec == before.spec)
+            case Namespace(), Namespace():
+                value = _labelled(value)
             case Topology(), Topology():
                 causes = (*check_topology(value, before), *self._places.check_topology(value))
                 value = completed(_checked(value, causes), before)
@@ -123,6 +160,8 @@ class Admission:
             case Node(), Node():
                 pinned = {"pod_cidr": before.spec.pod_cidr, "pod_cidrs": before.spec.pod_cidrs}
                 value = value.model_copy(update={"spec": value.spec.model_copy(update=pinned)})
+            case (ServiceCIDR(), ServiceCIDR(spec=spec)) | (IPAddress(), IPAddress(spec=spec)):
+                value = value.model_copy(update={"spec": spec})
         return _checked(value, _plain_causes(value, before))
 
     def update_status(self, value: K) -> K:
@@ -136,11 +175,19 @@ class Admission:
             raise forbidden(Namespace, name, "this namespace may not be deleted")
         if isinstance(value, Node):
             raise forbidden(Node, name, "a lab's nodes go when they go from spec.nodes of its Topology")
+        if isinstance(value, ServiceCIDR | IPAddress):
+            raise forbidden(type(value), name, FROM_ELSEWHERE[type(value)])
 
     def _check_namespace(self, value: KubernetesObject) -> None:
-        namespace = value.metadata.namespace or "default"
-        if value.NAMESPACED and self._store.find(Namespace, namespace) is None:
-            raise not_found(Namespace, namespace)
+        name = value.metadata.namespace or "default"
+        if not value.NAMESPACED:
+            return
+        namespace = self._store.find(Namespace, name)
+        if namespace is None:
+            raise not_found(Namespace, name)
+        if namespace.metadata.deletion_timestamp:
+            why = f"unable to create new content in namespace {name} because it is being terminated"
+            raise forbidden(type(value), value.metadata.name, why)
 
     def _named(self, value: K) -> K:
         """With a namespace, and a name made from generateName where there is none."""
@@ -172,6 +219,18 @@ def _plain_causes(value: KubernetesObject, before: KubernetesObject | None = Non
         case Event():
             return check_event(value)
     return check_metadata(value)
+
+
+def _new_workload(value: Deployment | ReplicaSet) -> KubernetesObject:
+    if isinstance(value, Deployment):
+        return _with_generation(deployment_with_defaults(value).model_copy(update={"status": DeploymentStatus()}), 1)
+    return _with_generation(replica_set_with_defaults(value).model_copy(update={"status": ReplicaSetStatus()}), 1)
+
+
+def _labelled(value: Namespace) -> Namespace:
+    """With the label that every namespace has, its name."""
+    labels = {**value.metadata.labels, "kubernetes.io/metadata.name": value.metadata.name}
+    return value.model_copy(update={"metadata": value.metadata.model_copy(update={"labels": labels})})
 
 
 def _with_generation(value: K, generation: int) -> K:

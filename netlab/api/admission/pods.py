@@ -5,8 +5,19 @@ from __future__ import annotations
 from netlab.api.admission.causes import Causes, duplicate, forbidden_field, required, unsupported, wrong
 from netlab.api.admission.names import check_labels, check_metadata, label_problem, port_name_problem
 from netlab.api.selectors import selects
-from netlab.model.objects import Container, Deployment, Pod, PodSpec, PodStatus, Probe
+from netlab.model.objects import (
+    Container,
+    Deployment,
+    Pod,
+    PodSpec,
+    PodStatus,
+    PodTemplate,
+    Probe,
+    ReplicaSet,
+    RollingUpdate,
+)
 
+QUARTER = "25%"
 POD_UPDATES = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -107,22 +118,44 @@ def _check_probe(probe: Probe, field: str) -> Causes:
 
 def deployment_with_defaults(deployment: Deployment) -> Deployment:
     """A Deployment with Kubernetes' defaults spelled out."""
-    template = deployment.spec.template
-    template = template.model_copy(update={"spec": _spec_with_defaults(template.spec)})
-    spec = deployment.spec.model_copy(update={"replicas": deployment.spec.replicas, "template": template})
-    return deployment.model_copy(update={"spec": spec})
+    spec, strategy = deployment.spec, deployment.spec.strategy
+    kind = strategy.type or "RollingUpdate"
+    given = strategy.rolling_update or RollingUpdate()
+    share = RollingUpdate(
+        max_surge=QUARTER if given.max_surge is None else given.max_surge,
+        max_unavailable=QUARTER if given.max_unavailable is None else given.max_unavailable,
+    )
+    rolling = share if kind == "RollingUpdate" else strategy.rolling_update
+    changed = {
+        "replicas": spec.replicas,
+        "template": _template_with_defaults(spec.template),
+        "strategy": strategy.model_copy(update={"type": kind, "rolling_update": rolling}),
+        "revision_history_limit": 10 if spec.revision_history_limit is None else spec.revision_history_limit,
+        "progress_deadline_seconds": spec.progress_deadline_seconds or 600,
+    }
+    return deployment.model_copy(update={"spec": spec.model_copy(update=changed)})
 
 
-def check_deployment(deployment: Deployment, before: Deployment | None = None) -> Causes:
-    """The causes against a Deployment."""
-    yield from check_metadata(deployment)
-    selector, template = deployment.spec.selector, deployment.spec.template
-    expressions = (selector.model_extra or {}).get("matchExpressions") or ()
+def replica_set_with_defaults(value: ReplicaSet) -> ReplicaSet:
+    """A ReplicaSet with Kubernetes' defaults spelled out."""
+    changed = {"replicas": value.spec.replicas, "template": _template_with_defaults(value.spec.template)}
+    return value.model_copy(update={"spec": value.spec.model_copy(update=changed)})
+
+
+def _template_with_defaults(template: PodTemplate) -> PodTemplate:
+    return template.model_copy(update={"spec": _spec_with_defaults(template.spec)})
+
+
+def check_workload(workload: Deployment | ReplicaSet, before: Deployment | ReplicaSet | None = None) -> Causes:
+    """The causes against a Deployment or a ReplicaSet."""
+    yield from check_metadata(workload)
+    selector, template = workload.spec.selector, workload.spec.template
+    expressions = selector.match_expressions
     yield from check_labels("spec.selector.matchLabels", selector.match_labels)
     yield from check_labels("spec.template.metadata.labels", template.metadata.labels)
     if not selector.match_labels and not expressions:
         yield required("spec.selector")
-        yield wrong("spec.selector", {}, "empty selector is invalid for deployment")
+        yield wrong("spec.selector", {}, f"empty selector is invalid for {workload.kind.lower()}")
     elif not selects(selector.match_labels, template.metadata.labels):
         why = "`selector` does not match template `labels`"
         yield wrong("spec.template.metadata.labels", template.metadata.labels, why)

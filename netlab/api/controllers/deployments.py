@@ -1,22 +1,40 @@
-"""Pods, made from Deployments."""
+"""ReplicaSets, made from Deployments: one a template, and Pods go over from one to the next."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from netlab.api.admission.entrance import Admission
+from netlab.api.controllers.deployment_status import status_of
 from netlab.api.controllers.index import Index, owned_by
-from netlab.api.encoding import encode_part
+from netlab.api.controllers.rollouts import Version, limits_of, recreate, rolling
+from netlab.api.controllers.telling import tell
+from netlab.api.encoding import Json, encode_part
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
-from netlab.model.objects import Deployment, DeploymentStatus, ObjectMeta, OwnerReference, Pod, PodTemplate
+from netlab.model.objects import (
+    Deployment,
+    LabelSelector,
+    ObjectMeta,
+    OwnerReference,
+    PodTemplate,
+    ReplicaSet,
+    ReplicaSetSpec,
+)
 
+K = TypeVar("K", Deployment, ReplicaSet)
 HASH_LABEL = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+HISTORY = 10
+"""How many ReplicaSets of earlier templates are kept where the Deployment does not say."""
 
 
 class DeploymentController:
-    """Key: a Deployment's. A changed template replaces all Pods at once: there is no ReplicaSet in between."""
+    """Key: a Deployment's."""
 
     def __init__(self, store: Store, index: Index, admission: Admission) -> None:
         self._store = store
@@ -28,85 +46,160 @@ class DeploymentController:
         return self._store.keys(Deployment)
 
     def keys_of(self, change: Change) -> Iterable[str]:
-        """The Deployment whose spec changed, or whose Pod did."""
+        """The Deployment whose spec changed, or whose ReplicaSet did."""
         if isinstance(change.object, Deployment):
             before = change.previous.spec if isinstance(change.previous, Deployment) else None
             same = change.type is EventType.DELETED or change.object.spec is before
             return () if same else (change.object.key,)
-        if isinstance(change.object, Pod) and (key := owned_by(change.object, Deployment)):
+        if isinstance(change.object, ReplicaSet) and (key := owned_by(change.object, Deployment)):
             return (key,)
         return ()
 
     def reconcile(self, key: str) -> None:
-        """Have as many Pods of the present template as the Deployment wants and none of another, and count them."""
+        """Take the next step towards having all Pods of the present template, and say how far that is."""
         deployment = self._store.find_key(Deployment, key)
-        if deployment is None:
+        if deployment is None or deployment.metadata.deletion_timestamp:
             return
+        self._adopt(deployment)
         template_hash = hash_of(deployment.spec.template)
-        pods = self._pods(deployment)
-        current = [pod for pod in pods if pod.metadata.labels.get(HASH_LABEL) == template_hash]
-        wanted = deployment.spec.replicas
-        surplus = sorted(current, key=_worth)[: len(current) - wanted] if len(current) > wanted else []
-        outdated = [pod for pod in pods if pod.metadata.labels.get(HASH_LABEL) != template_hash]
-        for pod in (*outdated, *surplus):
-            self._store.delete(Pod, pod.metadata.name, pod.metadata.namespace)
-        for _ in range(wanted - len(current)):
-            self._store.create(self._admission.create(_new_pod(deployment, template_hash)))
-        self._count(deployment, template_hash)
+        sets = self._sets(deployment)
+        new = next((each for each in sets if each.metadata.labels.get(HASH_LABEL) == template_hash), None)
+        old = [each for each in sets if each is not new]
+        if not deployment.spec.paused:
+            new = self._newest(deployment, new, old, template_hash)
+            self._scale(deployment, new, old)
+            self._forget(deployment, old)
+        elif sets:
+            self._resize(deployment, new or sets[-1], deployment.spec.replicas if len(sets) == 1 else None)
+        self._report(deployment, template_hash)
 
-    def _pods(self, deployment: Deployment) -> list[Pod]:
-        """The Deployment's Pods, without those that are on their way out."""
-        keys = self._index.pods_by_owner.of(deployment.metadata.uid)
-        found = (self._store.find_key(Pod, key) for key in keys)
-        return [pod for pod in found if pod is not None and pod.metadata.deletion_timestamp is None]
+    def _sets(self, deployment: Deployment) -> list[ReplicaSet]:
+        """The Deployment's ReplicaSets, the oldest revision first."""
+        keys = self._index.replica_sets_by_owner.of(deployment.metadata.uid)
+        found = (self._store.find_key(ReplicaSet, key) for key in keys)
+        return sorted((each for each in found if each and not each.metadata.deletion_timestamp), key=revision)
 
-    def _count(self, deployment: Deployment, template_hash: str) -> None:
-        pods = self._pods(deployment)
-        status = status_of(pods, template_hash, generation=deployment.metadata.generation)
-        unknown = deployment.status.model_extra or {}
-        status = status.model_copy(update=unknown)
-        self._store.update(deployment.model_copy(update={"status": status}))
+    def _adopt(self, deployment: Deployment) -> None:
+        """Take in ReplicaSets that fit and belong to nobody, as after a deletion that left orphans."""
+        terms = deployment.spec.selector.match_labels.items()
+        for key in self._index.orphaned_replica_sets.of(deployment.metadata.namespace):
+            orphan = self._store.find_key(ReplicaSet, key)
+            if orphan and terms and terms <= orphan.metadata.labels.items():
+                owners = (*orphan.metadata.owner_references, _reference(deployment))
+                metadata = orphan.metadata.model_copy(update={"owner_references": owners})
+                self._store.update(orphan.model_copy(update={"metadata": metadata}))
+
+    def _newest(
+        self, deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet], template_hash: str
+    ) -> ReplicaSet:
+        """The ReplicaSet of the present template, with the highest revision."""
+        last = max(map(revision, old), default=0)
+        if new is None:
+            return self._store.create(self._admission.create(_replica_set(deployment, template_hash, last + 1)))
+        if revision(new) > last:
+            return new
+        return self._store.update(_annotated(new, REVISION, str(last + 1)))
+
+    def _scale(self, deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]) -> None:
+        spec = deployment.spec
+        versions = tuple(_version(each) for each in old)
+        if spec.strategy.type == "Recreate":
+            wanted, rest = recreate(spec.replicas, _version(new), versions)
+        elif not any(each.wanted for each in versions):
+            wanted, rest = spec.replicas, tuple(0 for _ in old)
+        else:
+            wanted, rest = rolling(spec.replicas, _version(new), versions, limits_of(spec))
+        self._resize(deployment, new, wanted)
+        for each, count in zip(old, rest, strict=True):
+            self._resize(deployment, each, count)
+
+    def _resize(self, deployment: Deployment, which: ReplicaSet, replicas: int | None) -> None:
+        before = which.spec.replicas
+        if replicas is None or replicas == before:
+            return
+        spec = which.spec.model_copy(update={"replicas": replicas})
+        resized = _annotated(which.model_copy(update={"spec": spec}), DESIRED, str(deployment.spec.replicas))
+        metadata = resized.metadata.model_copy(update={"generation": (resized.metadata.generation or 1) + 1})
+        self._store.update(resized.model_copy(update={"metadata": metadata}))
+        way = "up" if replicas > before else "down"
+        message = f"Scaled {way} replica set {which.metadata.name} from {before} to {replicas}"
+        tell(self._store, deployment, reason="ScalingReplicaSet", message=message, component="deployment-controller")
+
+    def _forget(self, deployment: Deployment, old: Sequence[ReplicaSet]) -> None:
+        limit = deployment.spec.revision_history_limit
+        idle = [each for each in old if not (each.spec.replicas or each.status.replicas)]
+        for each in idle[: max(0, len(idle) - (HISTORY if limit is None else limit))]:
+            self._store.delete(ReplicaSet, each.metadata.name, each.metadata.namespace)
+
+    def _report(self, deployment: Deployment, template_hash: str) -> None:
+        sets = self._sets(deployment)
+        new = next((each for each in sets if each.metadata.labels.get(HASH_LABEL) == template_hash), None)
+        status = status_of(deployment, new, sets, now=self._store.now())
+        counted = deployment.model_copy(update={"status": status})
+        if new is not None:
+            counted = _annotated(counted, REVISION, str(revision(new)))
+        self._store.update(counted)
 
 
 def hash_of(template: PodTemplate) -> str:
     """A short name for a template: Pods with the same one were made from the same template."""
-    digest = hashlib.sha256(encode_part(template)).digest()
+    said = json.dumps(_said(json.loads(encode_part(template))), sort_keys=True)
+    digest = hashlib.sha256(said.encode()).digest()
     alphabet = "bcdfghjklmnpqrstvwxz2456789"
     return "".join(alphabet[byte % len(alphabet)] for byte in digest[:10])
 
 
-def status_of(pods: Sequence[Pod], template_hash: str, *, generation: int | None) -> DeploymentStatus:
-    """The counts of a Deployment's status. A Pod that is ready is available at once (minReadySeconds is 0)."""
-    ready = sum(pod.condition("Ready") for pod in pods)
-    updated = sum(pod.metadata.labels.get(HASH_LABEL) == template_hash for pod in pods)
-    return DeploymentStatus(
-        replicas=len(pods),
-        ready_replicas=ready,
-        available_replicas=ready,
-        updated_replicas=updated,
-        observed_generation=generation,
-    )
+def _said(value: Json) -> Json:
+    """Without what is empty: clients differ in whether they write that, and in which order they write."""
+    if isinstance(value, dict):
+        return {key: said for key, each in value.items() if (said := _said(each)) not in (None, "", {}, [])}
+    return [_said(each) for each in value] if isinstance(value, list) else value
 
 
-def _worth(pod: Pod) -> tuple[bool, bool, int]:
-    """What goes first when there are too many: without a node, then not ready, then the youngest."""
-    return bool(pod.spec.node_name), pod.condition("Ready"), -int(pod.metadata.resource_version or 0)
+def revision(value: ReplicaSet) -> int:
+    """Which of its Deployment's templates a ReplicaSet is of, counted from 1; 0 where it does not say."""
+    text = value.metadata.annotations.get(REVISION, "0")
+    return int(text) if text.isdecimal() else 0
 
 
-def _new_pod(deployment: Deployment, template_hash: str) -> Pod:
-    template, owner = deployment.spec.template, deployment.metadata
-    reference = OwnerReference(
+def _annotated(value: K, key: str, text: str) -> K:
+    annotations = {**value.metadata.annotations, key: text}
+    return value.model_copy(update={"metadata": value.metadata.model_copy(update={"annotations": annotations})})
+
+
+def _version(value: ReplicaSet) -> Version:
+    return Version(value.spec.replicas, value.status.replicas, value.status.available_replicas or 0)
+
+
+def _reference(deployment: Deployment) -> OwnerReference:
+    return OwnerReference(
         api_version=deployment.API_VERSION,
         kind="Deployment",
-        name=owner.name,
-        uid=owner.uid or "",
+        name=deployment.metadata.name,
+        uid=deployment.metadata.uid or "",
         controller=True,
+        block_owner_deletion=True,
     )
+
+
+def _replica_set(deployment: Deployment, template_hash: str, number: int) -> ReplicaSet:
+    spec, owner, own = deployment.spec, deployment.metadata, {HASH_LABEL: template_hash}
+    selector = LabelSelector(
+        match_labels={**spec.selector.match_labels, **own}, match_expressions=spec.selector.match_expressions
+    )
+    labels = {**spec.template.metadata.labels, **own}
+    template = spec.template.model_copy(
+        update={"metadata": spec.template.metadata.model_copy(update={"labels": labels})}
+    )
+    annotations = {DESIRED: str(spec.replicas), REVISION: str(number)}
     metadata = ObjectMeta(
-        generate_name=f"{owner.name}-{template_hash}-",
+        name=f"{owner.name}-{template_hash}",
         namespace=owner.namespace,
-        labels={**template.metadata.labels, HASH_LABEL: template_hash},
-        annotations=template.metadata.annotations,
-        owner_references=(reference,),
+        labels=labels,
+        annotations=annotations,
+        owner_references=(_reference(deployment),),
     )
-    return Pod(metadata=metadata, spec=template.spec)
+    return ReplicaSet(
+        metadata=metadata,
+        spec=ReplicaSetSpec(replicas=0, selector=selector, template=template, min_ready_seconds=spec.min_ready_seconds),
+    )

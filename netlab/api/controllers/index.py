@@ -6,8 +6,17 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 
 from netlab.api.journal import EventType
+from netlab.api.registry import SERVED
 from netlab.api.store import Change, Store
-from netlab.model.objects import SERVICE_NAME_LABEL, Deployment, EndpointSlice, KubernetesObject, Pod, Service
+from netlab.model.objects import (
+    SERVICE_NAME_LABEL,
+    Deployment,
+    EndpointSlice,
+    KubernetesObject,
+    Pod,
+    ReplicaSet,
+    Service,
+)
 
 Keys = dict[str, None]
 """Keys of objects, in the order in which they came."""
@@ -52,11 +61,15 @@ class Index:
         self.pods_by_node = Groups()
         self.slices_by_service = Groups()
         self.pods_by_owner = Groups()
-        self.slices_by_owner = Groups()
+        self.replica_sets_by_owner = Groups()
+        self.orphaned_replica_sets = Groups()
+        """By namespace, those that no controller owns."""
+        self.dependents = Groups()
+        """`PLURAL KEY` of every object that belongs to another, by the owner's uid."""
         self.siblings: Counter[tuple[str, str]] = Counter()
         """How many Pods of one owner (uid) are on one node."""
         self._store = store
-        for kind in (Pod, Service, EndpointSlice):
+        for kind in SERVED:
             for value in store.list(kind):
                 self._add(value)
         store.subscribe(self._note)
@@ -69,20 +82,26 @@ class Index:
 
     def _add(self, value: KubernetesObject) -> None:
         for groups, group in self._memberships(value):
-            groups.add(group, value.key)
+            groups.add(group, self._member(groups, value))
         if isinstance(value, Pod) and value.spec.node_name:
             for owner in value.metadata.owner_references:
                 self.siblings[value.spec.node_name, owner.uid] += 1
 
     def _remove(self, value: KubernetesObject) -> None:
         for groups, group in self._memberships(value):
-            groups.remove(group, value.key)
+            groups.remove(group, self._member(groups, value))
         if isinstance(value, Pod) and value.spec.node_name:
             for owner in value.metadata.owner_references:
                 self.siblings[value.spec.node_name, owner.uid] -= 1
 
+    def _member(self, groups: Groups, value: KubernetesObject) -> str:
+        """How an object is called in a group: in those of all kinds with its kind."""
+        return f"{value.PLURAL} {value.key}" if groups is self.dependents else value.key
+
     def _memberships(self, value: KubernetesObject) -> Iterator[tuple[Groups, Hashable]]:
         namespace = value.metadata.namespace or ""
+        for owner in value.metadata.owner_references:
+            yield self.dependents, owner.uid
         match value:
             case Pod():
                 for term in value.metadata.labels.items():
@@ -96,8 +115,9 @@ class Index:
             case EndpointSlice():
                 if service := value.metadata.labels.get(SERVICE_NAME_LABEL):
                     yield self.slices_by_service, f"{namespace}/{service}"
-                for owner in value.metadata.owner_references:
-                    yield self.slices_by_owner, owner.uid
+            case ReplicaSet():
+                owners = [owner.uid for owner in value.metadata.owner_references if owner.controller]
+                yield (self.replica_sets_by_owner, owners[0]) if owners else (self.orphaned_replica_sets, namespace)
 
     def pods_selected(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
         """The Pods of a namespace that a selector, which must not be empty, chooses; oldest first."""
@@ -120,7 +140,7 @@ def _one_term(selector: Mapping[str, str]) -> tuple[str, str]:
     return max(selector.items())
 
 
-def owned_by(value: KubernetesObject, kind: type[Deployment] | type[Service]) -> str | None:
+def owned_by(value: KubernetesObject, kind: type[Deployment] | type[ReplicaSet] | type[Service]) -> str | None:
     """The key of the object of that kind that owns this one."""
     for owner in value.metadata.owner_references:
         if owner.kind == kind.__name__ and owner.api_version == kind.API_VERSION:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 
@@ -21,6 +21,19 @@ class OwnerReference(Part):
     name: str
     uid: str
     controller: bool | None = None
+    block_owner_deletion: bool | None = None
+
+
+class ManagedFields(Part):
+    """Which fields somebody set; `fields_v1` is their tree, as FieldsV1 of the Kubernetes API spells it."""
+
+    manager: str = ""
+    operation: Literal["Apply", "Update"] = "Update"
+    api_version: str = ""
+    time: str | None = None
+    fields_type: str = "FieldsV1"
+    fields_v1: dict[str, JsonValue] = {}
+    subresource: str | None = None
 
 
 class ObjectMeta(Part):
@@ -37,6 +50,7 @@ class ObjectMeta(Part):
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
     finalizers: tuple[str, ...] = ()
+    managed_fields: tuple[ManagedFields, ...] = ()
 
 
 class KubernetesObject(Part):
@@ -62,6 +76,7 @@ class Condition(Part):
     reason: str | None = None
     message: str | None = None
     last_transition_time: str | None = None
+    last_update_time: str | None = None
 
 
 class PodProtocol(StrEnum):

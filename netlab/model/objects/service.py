@@ -1,4 +1,4 @@
-"""Service and EndpointSlice."""
+"""Service, EndpointSlice and Endpoints."""
 
 from __future__ import annotations
 
@@ -135,6 +135,30 @@ class EndpointSlice(KubernetesObject):
     address_type: Literal["IPv4", "IPv6", "FQDN"]
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[EndpointPort, ...] = ()
+
+
+class EndpointAddress(Part):
+    ip: str = ""
+    hostname: str | None = None
+    node_name: str | None = None
+    target_ref: ObjectReference | None = None
+
+
+class EndpointSubset(Part):
+    """Addresses that share the same ports."""
+
+    addresses: tuple[EndpointAddress, ...] = ()
+    not_ready_addresses: tuple[EndpointAddress, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()
+
+
+class Endpoints(KubernetesObject):
+    """What EndpointSlices have replaced; named as its Service."""
+
+    PLURAL = "endpoints"
+    api_version: Literal["v1"] = "v1"
+    kind: Literal["Endpoints"] = "Endpoints"
+    subsets: tuple[EndpointSubset, ...] = ()
 
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"

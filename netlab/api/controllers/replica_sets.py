@@ -1,0 +1,109 @@
+"""Pods, made from ReplicaSets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netlab.api.admission.entrance import Admission
+from netlab.api.controllers.index import Index, owned_by
+from netlab.api.journal import EventType
+from netlab.api.store import Change, Store
+from netlab.model.objects import ObjectMeta, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus
+
+ENDED = ("Succeeded", "Failed")
+NAME_ROOM = 58
+
+
+class ReplicaSetController:
+    """Key: a ReplicaSet's."""
+
+    def __init__(self, store: Store, index: Index, admission: Admission) -> None:
+        self._store = store
+        self._index = index
+        self._admission = admission
+
+    def all_keys(self) -> Iterable[str]:
+        """All ReplicaSets."""
+        return self._store.keys(ReplicaSet)
+
+    def keys_of(self, change: Change) -> Iterable[str]:
+        """The ReplicaSet whose spec changed, or whose Pod did."""
+        if isinstance(change.object, ReplicaSet):
+            before = change.previous.spec if isinstance(change.previous, ReplicaSet) else None
+            same = change.type is EventType.DELETED or change.object.spec is before
+            return () if same else (change.object.key,)
+        if isinstance(change.object, Pod) and (key := owned_by(change.object, ReplicaSet)):
+            return (key,)
+        return ()
+
+    def reconcile(self, key: str) -> None:
+        """Have as many Pods as are wanted, and count them."""
+        own = self._store.find_key(ReplicaSet, key)
+        if own is None or own.metadata.deletion_timestamp:
+            return
+        self._adopt(own)
+        pods, wanted = self._pods(own), own.spec.replicas
+        for pod in sorted(pods, key=_worth)[: max(0, len(pods) - wanted)]:
+            self._store.delete(Pod, pod.metadata.name, pod.metadata.namespace)
+        for _ in range(wanted - len(pods)):
+            self._store.create(self._admission.create(_new_pod(own)))
+        status = status_of(own, self._pods(own))
+        self._store.update(own.model_copy(update={"status": status}))
+
+    def _pods(self, own: ReplicaSet) -> list[Pod]:
+        """The ReplicaSet's Pods, without those that are on their way out or have ended."""
+        keys = self._index.pods_by_owner.of(own.metadata.uid)
+        found = (self._store.find_key(Pod, key) for key in keys)
+        return [pod for pod in found if pod and not pod.metadata.deletion_timestamp and pod.status.phase not in ENDED]
+
+    def _adopt(self, own: ReplicaSet) -> None:
+        """Take in Pods that fit and belong to nobody."""
+        terms = own.spec.selector.match_labels
+        for pod in self._index.pods_selected(own.metadata.namespace or "", terms) if terms else ():
+            metadata = pod.metadata
+            if not any(each.controller for each in metadata.owner_references) and not metadata.deletion_timestamp:
+                owners = (*metadata.owner_references, _reference(own))
+                changed = metadata.model_copy(update={"owner_references": owners})
+                self._store.update(pod.model_copy(update={"metadata": changed}))
+
+
+def status_of(own: ReplicaSet, pods: Sequence[Pod]) -> ReplicaSetStatus:
+    """The counts of a ReplicaSet's status. A Pod that is ready is available at once, whatever minReadySeconds says."""
+    ready = sum(pod.condition("Ready") for pod in pods)
+    labels = own.spec.template.metadata.labels.items()
+    counts = {
+        "replicas": len(pods),
+        "fully_labeled_replicas": sum(labels <= pod.metadata.labels.items() for pod in pods) or None,
+        "ready_replicas": ready or None,
+        "available_replicas": ready or None,
+        "observed_generation": own.metadata.generation,
+    }
+    return own.status.model_copy(update=counts)
+
+
+def _worth(pod: Pod) -> tuple[bool, bool, int]:
+    """What goes first when there are too many: without a node, then not ready, then the youngest."""
+    return bool(pod.spec.node_name), pod.condition("Ready"), -int(pod.metadata.resource_version or 0)
+
+
+def _reference(own: ReplicaSet) -> OwnerReference:
+    return OwnerReference(
+        api_version=own.API_VERSION,
+        kind="ReplicaSet",
+        name=own.metadata.name,
+        uid=own.metadata.uid or "",
+        controller=True,
+        block_owner_deletion=True,
+    )
+
+
+def _new_pod(own: ReplicaSet) -> Pod:
+    template = own.spec.template
+    metadata = ObjectMeta(
+        generate_name=f"{own.metadata.name}-",
+        namespace=own.metadata.namespace,
+        labels=template.metadata.labels,
+        annotations=template.metadata.annotations,
+        owner_references=(_reference(own),),
+    )
+    return Pod(metadata=metadata, spec=template.spec)

@@ -1,0 +1,1 @@
+"""What the API server says of itself: its kinds' fields (OpenAPI), and what it serves (discovery). Pure."""

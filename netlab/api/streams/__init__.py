@@ -1,0 +1,1 @@
+"""What goes on for longer than a request: logs, commands in Pods, forwarded ports."""

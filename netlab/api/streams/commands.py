@@ -1,0 +1,101 @@
+"""Running a command in a Pod for a client, and showing it what a Pod prints."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from netlab.api.streams.access import Command, PodAccess, read, write
+from netlab.api.streams.channels import Channel, Session, exit_status, failure, terminal_size
+from netlab.errors import NetlabError
+from netlab.model.objects import Pod
+
+
+async def run(
+    session: Session, access: PodAccess, pod: Pod, argv: Sequence[str], *, terminal: bool, stdin: bool
+) -> None:
+    """Run a command to its end, or until the client is gone: then it is ended."""
+    try:
+        command = access.start(pod, argv, terminal=terminal, stdin=stdin)
+    except NetlabError as error:
+        await session.write(Channel.ERROR, failure(str(error)))
+        return
+    try:
+        await _attend(session, command)
+    finally:
+        command.close()
+
+
+async def _attend(session: Session, command: Command) -> None:
+    """Carry bytes both ways until the command has ended and all that it printed is sent."""
+    loop = asyncio.get_running_loop()
+    listening = loop.create_task(_listen(session, command))
+    finishing = loop.create_task(_finish(session, command))
+    try:
+        await asyncio.wait((listening, finishing), return_when=asyncio.FIRST_COMPLETED)
+        if finishing.done():
+            finishing.result()
+            return
+        if listening.result():
+            # The client has only ended its input, or wants to hear no more but stays for the exit status.
+            await finishing
+    finally:
+        for task in (listening, finishing):
+            task.cancel()
+        await asyncio.gather(listening, finishing, return_exceptions=True)
+
+
+async def _listen(session: Session, command: Command) -> bool:
+    """Hand over what the client sends; False once it is gone."""
+    while (message := await session.read()) is not None:
+        channel, data = message
+        if channel is Channel.RESIZE:
+            if size := terminal_size(data):
+                command.resize(columns=size[0], rows=size[1])
+        elif command.stdin >= 0 and not (data and await write(command.stdin, data)):
+            command.end_input()
+    return False
+
+
+async def _finish(session: Session, command: Command) -> None:
+    channels = (Channel.STDOUT, Channel.STDERR)
+    copies = (_copy(session, output, channel) for output, channel in zip(command.outputs, channels, strict=False))
+    await asyncio.gather(*copies)
+    await session.write(Channel.ERROR, exit_status(await command.ended()))
+
+
+async def _copy(session: Session, output: int, channel: Channel) -> None:
+    while data := await read(output):
+        await session.write(channel, data)
+
+
+async def follow(session: Session, access: PodAccess, pod: Pod, container: str) -> None:
+    """Show what a container prints from now on, until the client is gone: what `attach` can do in a lab."""
+    file = access.log(pod, container)
+    tail = await asyncio.create_subprocess_exec(
+        "tail", "-n", "0", "--follow=name", "--retry", "--", str(file),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    loop = asyncio.get_running_loop()
+    listening = loop.create_task(_until_gone(session))
+    copying = loop.create_task(_show(session, tail))
+    try:
+        await asyncio.wait((listening, copying), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (listening, copying):
+            task.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            tail.kill()
+        await tail.wait()
+
+
+async def _until_gone(session: Session) -> None:
+    while await session.read() is not None:
+        pass
+
+
+async def _show(session: Session, tail: asyncio.subprocess.Process) -> None:
+    assert tail.stdout is not None
+    while data := await tail.stdout.read(32768):
+        await session.write(Channel.STDOUT, data)

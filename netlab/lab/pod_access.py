@@ -1,0 +1,144 @@
+"""The API server's way into the Pods of its lab: commands by way of the lab process, sockets and logs by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+import termios
+from collections.abc import Sequence
+from pathlib import Path
+
+from netlab.errors import NetlabError, NotFound
+from netlab.kernel.namespaces import inside
+from netlab.lab import messages
+from netlab.model.names import Place, PlaceKind, network_namespace
+from netlab.model.objects import Pod
+from netlab.model.paths import LabPaths
+
+ENVIRONMENT = {"HOME": "/root", "USER": "root"}
+GONE = 137
+"""The exit status of a command of which nobody can say how it ended."""
+
+
+class LabPods:
+    """What netlab.api.streams.access.PodAccess asks for."""
+
+    def __init__(self, paths: LabPaths) -> None:
+        self._paths = paths
+
+    def start(self, pod: Pod, argv: Sequence[str], *, terminal: bool, stdin: bool) -> PodCommand:
+        """Run a command as if in the Pod. NotFound where the Pod has no network namespace."""
+        environment = ENVIRONMENT | {"TERM": "xterm" if terminal else "dumb"}
+        where = self._namespace(pod)
+        request = messages.Exec(where=where, argv=tuple(argv), env=environment, terminal=terminal)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.connect(str(self._paths.control_socket))
+            return _in_terminal(connection, request) if terminal else _with_pipes(connection, request, stdin=stdin)
+        except OSError as error:
+            connection.close()
+            raise NotFound(f"the lab process does not answer: {error.strerror}") from error
+        except BaseException:
+            connection.close()
+            raise
+
+    def log(self, pod: Pod, container: str) -> Path:
+        """The file with what a container printed."""
+        return self._paths.container_log(pod.metadata.namespace or "default", pod.metadata.name, container)
+
+    def socket_in(self, pod: Pod, family: socket.AddressFamily) -> socket.socket:
+        """A TCP socket, not connected, in the Pod's network. NotFound."""
+        with inside(self._namespace(pod)):
+            return socket.socket(family, socket.SOCK_STREAM)
+
+    def _namespace(self, pod: Pod) -> str:
+        if pod.spec.host_network:
+            place = Place(PlaceKind.NODE, pod.spec.node_name or "")
+        else:
+            place = Place(PlaceKind.POD, pod.metadata.name, pod.metadata.namespace or "default")
+        return network_namespace(self._paths.lab, place)
+
+
+def _with_pipes(connection: socket.socket, request: messages.Exec, *, stdin: bool) -> PodCommand:
+    """Start it with a pipe for each stream; without input it reads /dev/null."""
+    given, own = [], []
+    try:
+        read, write = os.pipe2(os.O_CLOEXEC) if stdin else (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), -1)
+        given.append(read)
+        own.append(write)
+        for _ in range(2):
+            read, write = os.pipe2(os.O_CLOEXEC)
+            own.append(read)
+            given.append(write)
+        messages.send(connection, request, given)
+        _started(connection)
+    except BaseException:
+        _close(*own)
+        raise
+    finally:
+        _close(*given)
+    return PodCommand(connection, stdin=own[0], outputs=(own[1], own[2]))
+
+
+def _in_terminal(connection: socket.socket, request: messages.Exec) -> PodCommand:
+    messages.send(connection, request)
+    (master,) = _started(connection)
+    return PodCommand(connection, stdin=master, outputs=(master,), terminal=True)
+
+
+def _started(connection: socket.socket) -> tuple[int, ...]:
+    """The files that come with the answer. NetlabError where the command was not started."""
+    data, files = messages.receive(connection)
+    reply = messages.parse_reply(data) if data else messages.Failed(message="the lab process ended", exit_code=1)
+    if isinstance(reply, messages.Failed):
+        raise NetlabError(reply.message)
+    return files
+
+
+def _close(*files: int) -> None:
+    for file in files:
+        if file >= 0:
+            os.close(file)
+
+
+class PodCommand:
+    """A command that the lab process has started; it ends with the connection to it."""
+
+    def __init__(
+        self, connection: socket.socket, *, stdin: int, outputs: tuple[int, ...], terminal: bool = False
+    ) -> None:
+        self.stdin = stdin
+        self.outputs = outputs
+        self._terminal = terminal
+        self._connection = connection
+        for file in {stdin, *outputs} - {-1}:
+            os.set_blocking(file, False)
+
+    def resize(self, *, columns: int, rows: int) -> None:
+        """Tell its terminal how large the client's is."""
+        if self._terminal:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self.outputs[0], termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def end_input(self) -> None:
+        """There is nothing more for it to read; of a terminal that cannot be said."""
+        if not self._terminal:
+            _close(self.stdin)
+            self.stdin = -1
+
+    async def ended(self) -> int:
+        """Its exit status as a shell gives it, once it has ended."""
+        self._connection.setblocking(False)
+        data = await asyncio.get_running_loop().sock_recv(self._connection, messages.MESSAGE_LIMIT)
+        reply = messages.parse_reply(data) if data else None
+        return reply.status if isinstance(reply, messages.Exited) else GONE
+
+    def close(self) -> None:
+        """Give it up: the lab process ends it where it still runs."""
+        self._connection.close()
+        _close(*({self.stdin, *self.outputs} - {-1}))
+        self.stdin, self.outputs = -1, ()

@@ -1,0 +1,3 @@
+# Pods reach it, the node itself does not.
+pod=$(netlab exec pod/web -- hostname -I | cut -d' ' -f1)
+netlab exec node/n1 -- iptables -t nat -A PREROUTING -d 10.96.0.80 -p tcp --dport 80 -j DNAT --to-destination $pod:8080

@@ -1,0 +1,7 @@
+# The Service becomes one of type NodePort.
+netlab apply -f - <<EOF
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}
+EOF

@@ -1,0 +1,12 @@
+# It stays, and far too long.
+netlab apply -f - <<EOF
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec:
+  type: NodePort
+  clusterIP: 10.96.0.70
+  selector: {app: shop}
+  sessionAffinity: ClientIP
+  ports: [{port: 80, targetPort: 8080, nodePort: 30070}]
+EOF

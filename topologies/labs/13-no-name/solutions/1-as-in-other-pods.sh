@@ -1,0 +1,2 @@
+# What every other Pod has.
+netlab exec pod/web -- cat /etc/resolv.conf | netlab exec pod/shell -- sh -c 'cat > /etc/resolv.conf'

@@ -1,0 +1,2 @@
+# mail's Service goes, and its Pod with it for everybody.
+netlab delete service mail
