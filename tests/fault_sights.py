@@ -12,15 +12,24 @@ SOON = 1.0
 """Seconds: what one kube-proxy has followed, any other follows by then."""
 numbers = itertools.count(1)
 RESOLVE = "import socket; print(socket.gethostbyname('lone.default.svc.cluster.local.') and 'resolved')"
-SEND_MUCH = """
+HEARD = """
+def heard(client, seconds=1):
+    client.settimeout(seconds)
+    try:
+        return "answered" if client.recv(12) else "wrong"
+    except OSError:
+        return "silence"
+"""
+"""Whether there is an answer; what was asked before, side by side, has had its time when the first was waited for."""
+SEND_MUCH = f"""
 import socket, sys
-client = socket.create_connection((sys.argv[1], 8080), timeout=2)
-size = int(sys.argv[2])
-client.sendall(b"GET / HTTP/1.1\\r\\nHost: lone\\r\\nPadding: " + b"x" * size + b"\\r\\nConnection: close\\r\\n\\r\\n")
-try:
-    print("answered" if client.recv(12) == b"HTTP/1.1 200" else "wrong")
-except TimeoutError:
-    print("silence")
+{HEARD}
+asked = {{}}
+for name, size in (("little", 10), ("a segment", 1300), ("more", 4000)):
+    asked[name] = socket.create_connection((sys.argv[1], 8080), timeout=2)
+    head = b"GET / HTTP/1.1\\r\\nHost: lone\\r\\nPadding: " + b"x" * size
+    asked[name].sendall(head + b"\\r\\nConnection: close\\r\\n\\r\\n")
+print(", ".join(f"{{name}} {{heard(client)}}" for name, client in asked.items()))
 """
 
 
@@ -36,23 +45,19 @@ def resolving(lab: Lab) -> str:
 
 def sending_much(lab: Lab) -> str:
     address = json.loads(lab.ok("get", "pod", "lone", "-o", "json"))["status"]["podIP"]
-    sizes = {"little": "10", "a segment": "1300", "more": "4000"}
-    return ", ".join(f"{name} {python(lab, 'pod/shell', SEND_MUCH, address, size)}" for name, size in sizes.items())
+    return python(lab, "pod/shell", SEND_MUCH, address)
 
 
-ASK_BY_UDP = """
-import socket, sys
+ASK_BY_UDP = f"""
+import socket
+{HEARD}
+asked = {{}}
 for port in (40053, 40054):
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    client.bind(("", port))
-    client.settimeout(1)
-    client.connect(("10.96.0.90", 9000))
-    client.send(b"hello")
-    try:
-        answer = "answered" if client.recv(100) else "wrong"
-    except (TimeoutError, OSError):
-        answer = "silence"
-    print(port, answer, end=", " if port == 40053 else "\\n")
+    asked[port] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asked[port].bind(("", port))
+    asked[port].connect(("10.96.0.90", 9000))
+    asked[port].send(b"hello")
+print(", ".join(f"{{port}} {{heard(client)}}" for port, client in asked.items()))
 """
 
 

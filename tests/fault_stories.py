@@ -224,7 +224,27 @@ IN_USERSPACE: Mapping[FaultName, Story | None] = {
         ("--on", "pod/lone"), all_are((*TO_LONE, SHELL_TO_FAR_POD), "reached web-1")
     ),
 }
-IN_IPVS: Mapping[FaultName, Story | None] = {}
+IN_IPVS: Mapping[FaultName, Story | None] = {
+    FaultName.PROTOCOL_MISMATCH: Story(("--service", "lone"), all_are(TO_LONE, "refused")),
+    FaultName.INTERNAL_POLICY_LOCAL: None,
+    FaultName.EXTERNAL_POLICY_LOCAL: Story((), {CLIENT_TO_N1: "dropped lone"}),
+    FaultName.RULES_FLUSHED: Story(("--on", "n1"), all_are(SERVED_BY_N1, "refused")),
+    FaultName.MASQUERADE_MISSING: Story(("--on", "n1"), {CLIENT_TO_N1: "dropped lone", N1_TO_LONE: "dropped"}),
+    FaultName.HAIRPIN_OFF: Story(("--on", "n1"), {ITSELF: "dropped web-1"}),
+    FaultName.IP_FORWARD_OFF: Story(
+        ("--on", "n1"),
+        {SHELL_TO_WEB: "reached web-1, dropped web-2", SHELL_TO_LONE: "dropped lone", ITSELF: "dropped web-1"}
+        | all_are(DIRECTLY_BY_N1, "dropped")
+        | {CLIENT_TO_N1: "dropped lone"},
+    ),
+    FaultName.FORWARD_DROP: Story(("--on", "n1"), all_are((*DIRECTLY_BY_N1, SHELL_TO_NEAR_POD), "dropped")),
+}
+IPVS_ALONE = (
+    *IN_IPVS,
+    *(FaultName.KUBE_PROXY_STOPPED, FaultName.API_UNREACHABLE, FaultName.STALE_UDP_FLOW),
+    *(FaultName.NODEPORT_SHADOWED, FaultName.BRIDGE_NF_OFF),
+)
+"""The faults that are tried in mode ipvs: those that meet what kube-proxy makes there. Its kernels are slow ones."""
 DIFFERING: Mapping[str, Mapping[FaultName, Story | None]] = {
     "nftables": IN_NFTABLES,
     "userspace": IN_USERSPACE,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from queue import Empty, SimpleQueue
@@ -13,8 +14,13 @@ from netlab.model.journey import CheckResult, ExpectationResult
 from netlab.model.topology import Expectation
 from netlab.probe.check import Send, prove, summed_up
 
-HEAD_START = 0.1
-"""Seconds until the next expectation is tried although the last one has not come to its end: it waits for something."""
+PATIENCE = 0.1, 0.3, 1.0
+"""Seconds until the next expectation is tried although the last one has not come to its end: it waits for something.
+
+The least; what is given before anything is known of this machine; the most, after which a packet is lost anyway.
+"""
+TIMES_THE_QUICKEST = 3
+"""How much longer than the quickest one an expectation may take before it is taken to wait: a slow machine is slow."""
 AT_ONCE = 32
 
 
@@ -31,17 +37,26 @@ def prove_all(view: ClusterView, sender: Callable[[], AbstractContextManager[Sen
     What answers is tried in turn, with one sender and no more work than that; what does not answer waits beside it.
     """
     with ExitStack() as opened, ThreadPoolExecutor(AT_ONCE) as threads:
-        senders = _Senders(lambda: opened.enter_context(sender()))
+        senders, took = _Senders(lambda: opened.enter_context(sender())), list[float]()
 
         def try_(expectation: Expectation) -> ExpectationResult:
+            began = time.monotonic()
             with senders.one() as mine:
-                return prove(expectation, view=view, send=mine.probe)
+                result = prove(expectation, view=view, send=mine.probe)
+            took.append(time.monotonic() - began)
+            return result
 
         begun: list[Future[ExpectationResult]] = []
         for expectation in view.topology.spec.expect:
             begun.append(threads.submit(try_, expectation))
-            wait(begun[-1:], timeout=HEAD_START)
+            wait(begun[-1:], timeout=_patience(took))
         return summed_up(view, [each.result() for each in begun])
+
+
+def _patience(took: Sequence[float]) -> float:
+    """Seconds, by how long those took that have come to their end."""
+    least, unknown, most = PATIENCE
+    return min(most, max(least, TIMES_THE_QUICKEST * min(took))) if took else unknown
 
 
 class _Senders:

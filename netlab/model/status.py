@@ -115,6 +115,14 @@ class ServiceRow(Row):
     endpoints: int = 0
 
 
+class FaultInForce(Row):
+    """A fault that `netlab break` has put into `victim` (`node/n1`), and what takes it out."""
+
+    name: str
+    victim: str
+    remedy: str
+
+
 class LabStatus(Row):
     api_version: Literal["netlab/v1"] = "netlab/v1"
     kind: Literal["LabStatus"] = "LabStatus"
@@ -124,6 +132,7 @@ class LabStatus(Row):
     nodes: tuple[NodeStatus, ...] = ()
     pods: tuple[PodRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
+    faults: tuple[FaultInForce, ...] = ()
 
 
 class LabSummary(Row):

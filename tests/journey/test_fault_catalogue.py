@@ -8,12 +8,12 @@ lists fare as listed, all others as ever.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import fault_lab
 import pytest
 from fault_lab import fares
-from fault_stories import STORIES, Story, story
+from fault_stories import IPVS_ALONE, STORIES, Story, story
 from netlab_command import PREFIX, Caller, Lab, comes_true
 
 from netlab.faults.names import FaultName
@@ -21,8 +21,25 @@ from netlab.faults.names import FaultName
 MODES = ("iptables", "nftables", "userspace")
 RESTARTS = {FaultName.KUBE_PROXY_STOPPED, FaultName.API_UNREACHABLE, FaultName.RULES_FLUSHED}
 """Faults with which processes of the lab do not stay the same: each has a lab of its own."""
-SHOWN = [(mode, fault) for mode in MODES for fault in FaultName if story(fault, mode)]
-REFUSED = [(mode, fault) for mode in MODES for fault in FaultName if not story(fault, mode)]
+CASES = [*((mode, fault) for mode in MODES for fault in FaultName), *(("ipvs", fault) for fault in IPVS_ALONE)]
+
+
+def cases(kind: Callable[[str, FaultName], bool]) -> list[object]:
+    """The modes and faults of that kind; a kernel with IPVS is asked for those of its mode alone."""
+    marks = {"ipvs": [pytest.mark.ipvs]}
+    return [pytest.param(*case, marks=marks.get(case[0], [])) for case in CASES if kind(*case)]
+
+
+def is_shown(mode: str, fault: FaultName) -> bool:
+    return story(fault, mode) is not None and fault not in RESTARTS
+
+
+def is_shown_by_processes(mode: str, fault: FaultName) -> bool:
+    return story(fault, mode) is not None and fault in RESTARTS
+
+
+def is_refused(mode: str, fault: FaultName) -> bool:
+    return story(fault, mode) is None
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +59,18 @@ def shared(faulty: Lab) -> Iterator[Lab]:
     faulty.run("heal")
 
 
-def in_force(lab: Lab) -> dict[str, list[str]]:
-    return {row["name"]: row["inForce"] for row in lab.json("faults")["faults"] if row["inForce"]}
-
-
 def test_every_fault_has_a_story() -> None:
     assert list(STORIES) == list(FaultName)
 
 
 @pytest.mark.root
-@pytest.mark.parametrize(
-    ("faulty", "fault"), [pair for pair in SHOWN if pair[1] not in RESTARTS], indirect=["faulty"], scope="module"
-)
+@pytest.mark.parametrize(("faulty", "fault"), cases(is_shown), indirect=["faulty"], scope="module")
 def test_a_fault_shows_as_documented_is_named_and_is_gone_when_healed(shared: Lab, fault: FaultName) -> None:
     prove(shared, mode_of(shared), fault)
 
 
 @pytest.mark.root
-@pytest.mark.parametrize(("mode", "fault"), [pair for pair in SHOWN if pair[1] in RESTARTS])
+@pytest.mark.parametrize(("mode", "fault"), cases(is_shown_by_processes))
 def test_a_fault_of_a_kube_proxy_shows_as_documented_is_named_and_is_gone_when_healed(
     root: Caller, mode: str, fault: FaultName
 ) -> None:
@@ -69,7 +80,7 @@ def test_a_fault_of_a_kube_proxy_shows_as_documented_is_named_and_is_gone_when_h
 
 
 @pytest.mark.root
-@pytest.mark.parametrize(("faulty", "fault"), REFUSED, indirect=["faulty"], scope="module")
+@pytest.mark.parametrize(("faulty", "fault"), cases(is_refused), indirect=["faulty"], scope="module")
 def test_a_fault_without_meaning_in_a_mode_is_refused_by_its_name(shared: Lab, fault: FaultName) -> None:
     refused = shared.run("break", fault, *STORIES[fault].victim)
     assert (refused.status, refused.out) == (2, "")
@@ -87,14 +98,12 @@ def prove(lab: Lab, mode: str, fault: FaultName) -> None:
     assert told
     assert looks_well(lab, told)
     lab.ok("break", fault, *told.victim)
-    assert list(in_force(lab)) == [fault]
     assert settled(lab, told.ways) == told.ways
     if told.sight:
         ill = told.sight.ill
         assert told.sight.look(lab) == (ill if isinstance(ill, str) else ill[mode])
     assert cause(lab, told.question, mode) == fault
     lab.ok("heal", fault, *told.victim)
-    assert in_force(lab) == {}
     assert settled(lab, {}) == {}
     assert looks_well(lab, told)
 

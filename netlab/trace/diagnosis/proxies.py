@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
+from netlab.dns.addon import dns_addresses
 from netlab.model.cluster import ClusterView, Destination
 from netlab.model.connections import TrackedFlow
 from netlab.model.diagnosis import CauseName
@@ -16,14 +17,12 @@ from netlab.model.targets import TargetProtocol
 from netlab.trace.diagnosis.asked import service_asked
 from netlab.trace.diagnosis.evidence import Evidence, Finding
 from netlab.trace.meaning import slices_of
-from netlab.trace.no_endpoints import key_of
 
 OF_MASQUERADING = ("KUBE-POSTROUTING", "KUBE-MARK-MASQ", "masquerading", "mark-for-masquerade", "nat-postrouting")
 MASQUERADES = ("MASQ", "masq")
 FOR_ALL = ("PREROUTING", "OUTPUT", "INPUT", "FORWARD", "nat-prerouting", "nat-output", "services")
 TO_NODE_PORTS = "-j KUBE-NODEPORTS"
 VIRTUAL_SERVERS = "ipvs"
-API_SERVER = "default/kubernetes"
 SHOWN = 2
 
 
@@ -99,9 +98,9 @@ def _is_for_all(difference: ChainDifference) -> bool:
 
 
 def _is_of_cluster(difference: ChainDifference, view: ClusterView) -> bool:
-    """Mode ipvs has no rules for all: the virtual server of the API server is as old as the lab."""
-    own = next((each for each in view.services if key_of(each) == API_SERVER), None)
-    return difference.table == VIRTUAL_SERVERS and own is not None and f" {own.spec.cluster_ip}:" in difference.chain
+    """Mode ipvs has no rules for all: the virtual server of the cluster's DNS is as old as the lab."""
+    own = dns_addresses(view.topology.spec.network.service_cidrs)
+    return difference.table == VIRTUAL_SERVERS and any(f" {address}:" in difference.chain for address in own)
 
 
 def _started(node: str) -> str:
