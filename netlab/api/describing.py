@@ -11,12 +11,12 @@ from netlab.api.encoding import Json
 from netlab.api.openapi import discovery, documents
 from netlab.api.openapi.protobuf import encode_document
 from netlab.api.statuses import no_such_resource
+from netlab.api.versions import VERSION
 
-VERSION = "v1.36.0"
 VERSION_INFO: dict[str, Json] = {
     "major": "1",
     "minor": "36",
-    "gitVersion": f"{VERSION}+netlab",
+    "gitVersion": VERSION,
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",

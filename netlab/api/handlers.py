@@ -45,6 +45,8 @@ class Access:
 
 
 ACCESS = web.AppKey("ACCESS", Access)
+RETURNED = (Pod, Service)
+"""Kinds of which a deletion answers with the object that is gone, as in Kubernetes; else with a Status."""
 CREATED_BY_UPDATE = (Service, Endpoints, Event)
 """Kinds of which an update creates what is not there, as in Kubernetes."""
 
@@ -104,7 +106,7 @@ async def _handle_object(request: web.Request, cluster: Cluster, target: Target,
             return json_response(target.spelling.write(encode(value)), status=201 if new else 200)
         case hdrs.METH_DELETE if not target.subresource:
             deleted, gone = cluster.delete(target.kind, name, target.namespace, await _delete_options(request))
-            if gone and not isinstance(deleted, Pod):
+            if gone and not isinstance(deleted, RETURNED):
                 return json_response(_deleted(deleted).encode())
             return json_response(target.spelling.write(encode(deleted)))
     raise not_allowed()

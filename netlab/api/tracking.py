@@ -7,6 +7,7 @@ from typing import TypeVar
 from netlab.api.encoding import Json, as_json
 from netlab.api.openapi.shapes import Form, Shape, shape_of
 from netlab.api.ownership.managers import Entry, Manager, after_update, read_entries, write_entries
+from netlab.api.ownership.values import tree_of_new
 from netlab.model.objects import KubernetesObject, ManagedFields
 
 K = TypeVar("K", bound=KubernetesObject)
@@ -30,10 +31,27 @@ def tracked(value: K, *, said: KubernetesObject, before: K | None, manager: Mana
         return value
     was, becomes = as_json(before) if before else {}, as_json(said)
     entries = _given(becomes)
+    if before is None and entries is None:
+        return _with_one(value, tree_of_new(_of(becomes, manager), own), manager=manager, now=now)
     if entries is not None:
         was = _with_entries(was, entries)
     found = after_update(_of(was, manager), _of(becomes, manager), own, manager=manager, now=now)
     return with_entries(value, found)
+
+
+def _with_one(value: K, tree: JsonObject, *, manager: Manager, now: str) -> K:
+    """The object, all of it set by one manager."""
+    if not tree:
+        return value
+    entry = ManagedFields(
+        manager=manager.name,
+        operation=manager.operation,
+        api_version=manager.api_version,
+        time=now,
+        fields_type="FieldsV1",
+        fields_v1=tree,
+    )
+    return value.model_copy(update={"metadata": value.metadata.model_copy(update={"managed_fields": (entry,)})})
 
 
 def _given(value: JsonObject) -> list[Json] | None:

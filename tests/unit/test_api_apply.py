@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from netlab.api.openapi.shapes import shape_of
 from netlab.api.ownership.paths import from_tree, to_tree
-from netlab.api.ownership.values import difference, fields_of
+from netlab.api.ownership.values import difference, fields_of, tree_of_new
 
 
 @pytest.fixture
@@ -176,6 +176,20 @@ _step = st.sampled_from(("f:a", "f:b", 'k:{"port":80}', 'v:"x"'))
 @given(st.frozensets(st.tuples(_step) | st.tuples(_step, _step) | st.tuples(_step, _step, _step)))
 def test_a_set_of_fields_comes_back_from_its_tree(paths: frozenset[tuple[str, ...]]) -> None:
     assert from_tree(to_tree(paths)) == paths
+
+
+@pytest.mark.parametrize(
+    ("api_version", "value"),
+    [
+        ("v1", service(ports=[{"port": 80, "name": "a"}, {"port": 81}], selector={"app": "x"}, externalIPs=[])),
+        ("v1", config_map(a="1")),
+        ("v1", config_map()),
+        ("apps/v1", deployment(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}})),
+    ],
+)
+def test_the_short_way_for_creations_leads_to_the_same_set(api_version: str, value: Json) -> None:
+    shape = shape_of(api_version, value["kind"])
+    assert from_tree(tree_of_new(value, shape)) == difference({}, value, shape).set
 
 
 def test_what_differs_is_added_modified_or_removed() -> None:

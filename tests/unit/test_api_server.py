@@ -27,7 +27,7 @@ from netlab.api.server import listen, run, serving
 from netlab.api.store import Store
 from netlab.api.sync_client import Outcome, SyncClient
 from netlab.errors import ApiError, NotFound
-from netlab.model.objects import Deployment, EndpointSlice, Namespace, ObjectMeta, Pod, Service
+from netlab.model.objects import ConfigMap, Deployment, EndpointSlice, Namespace, ObjectMeta, Pod, Service
 from netlab.model.paths import LabPaths
 from netlab.model.topology import Topology
 
@@ -200,10 +200,15 @@ def test_a_deployment_is_scaled_by_its_subresource(served: Path, client: SyncCli
 def test_a_deleted_object_is_gone_and_the_answer_says_what_it_was(served: Path, client: SyncClient) -> None:
     created = client.create(a_service())
     status, body = ask(served, "DELETE", f"{SERVICES}/web")
-    assert (status, body["status"]) == (200, "Success")
-    assert body["details"] == {"name": "web", "kind": "services", "uid": created.metadata.uid}
+    assert (status, body["metadata"]["uid"]) == (200, created.metadata.uid)
     with pytest.raises(NotFound, match=r'^services "web" not found$'):
         client.get(Service, "web")
+    shop = client.create(Namespace(metadata=ObjectMeta(name="shop")))
+    map_ = client.create(ConfigMap(metadata=ObjectMeta(name="settings", namespace="shop")))
+    status, body = ask(served, "DELETE", "/api/v1/namespaces/shop/configmaps/settings")
+    assert (status, body["status"]) == (200, "Success")
+    assert body["details"] == {"name": "settings", "kind": "configmaps", "uid": map_.metadata.uid}
+    assert shop.status.phase == "Active"
 
 
 def test_an_object_with_a_finalizer_goes_when_the_finalizer_does(client: SyncClient) -> None:

@@ -26,7 +26,7 @@ def columns(table: dict[str, list[dict[str, object]]], *, wide: bool = False) ->
 
 def test_services_are_shown_in_kubectl_s_columns_with_their_metadata(server: Server) -> None:
     server.ok("POST", SERVICES, service(type="NodePort", selector={"app": "web"}))
-    table = server.ok("GET", SERVICES, accept=f"{TABLE},application/json")
+    table = server.ok("GET", f"{SERVICES}?labelSelector=app%3Dweb", accept=f"{TABLE},application/json")
     assert (table["kind"], table["apiVersion"]) == ("Table", "meta.k8s.io/v1")
     assert columns(table) == ["Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age"]
     assert columns(table, wide=True)[-1] == "Selector"
@@ -43,8 +43,9 @@ def test_services_are_shown_in_kubectl_s_columns_with_their_metadata(server: Ser
 
 def test_a_row_carries_as_much_of_its_object_as_is_asked_for(server: Server) -> None:
     server.ok("POST", SERVICES, service())
-    assert "object" not in server.ok("GET", f"{SERVICES}?includeObject=None", accept=TABLE)["rows"][0]
-    assert server.ok("GET", f"{SERVICES}?includeObject=Object", accept=TABLE)["rows"][0]["object"]["spec"]["ports"]
+    assert "object" not in server.ok("GET", f"{SERVICES}/web?includeObject=None", accept=TABLE)["rows"][0]
+    whole = server.ok("GET", f"{SERVICES}/web?includeObject=Object", accept=TABLE)["rows"][0]
+    assert whole["object"]["spec"]["ports"]
     assert server.ask("GET", f"{SERVICES}?includeObject=All", accept=TABLE).status == 400
     assert server.ok("GET", f"{SERVICES}/web", accept=TABLE)["rows"][0]["cells"][0] == "web"
 
@@ -87,7 +88,8 @@ def test_of_a_watch_in_tables_the_first_event_alone_has_the_columns(server: Serv
     for name in ("a", "b"):
         server.ok("POST", SERVICES, service(name))
     with closing(UnixConnection(server.path)) as connection:
-        connection.request("GET", f"{SERVICES}?watch=1", headers={"Accept": TABLE})
+        url = f"{SERVICES}?watch=1&fieldSelector=metadata.name!%3Dkubernetes"
+        connection.request("GET", url, headers={"Accept": TABLE})
         response = connection.getresponse()
         events = [json.loads(response.readline()) for _ in range(2)]
     assert [event["object"]["rows"][0]["cells"][0] for event in events] == ["a", "b"]

@@ -321,9 +321,11 @@ def test_endpoints_made_by_hand_become_slices_and_those_of_a_selector_are_made(s
     value = {"metadata": {"name": "outside"}, "subsets": subsets}
     server.ok("POST", "/api/v1/namespaces/default/endpoints", value)
     server.settle()
-    (slice_,) = server.ok("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices")["items"]
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    of_it = f"{slices}?labelSelector=kubernetes.io/service-name%3Doutside"
+    (slice_,) = server.ok("GET", of_it)["items"]
     assert slice_["metadata"]["labels"]["kubernetes.io/service-name"] == "outside"
     assert slice_["endpoints"][0]["addresses"] == ["192.0.2.7"]
     server.ok("DELETE", "/api/v1/namespaces/default/endpoints/outside")
     server.settle()
-    assert server.ok("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices")["items"] == []
+    assert server.ok("GET", of_it)["items"] == []

@@ -122,6 +122,7 @@ def container_status(report: ContainerReport) -> ContainerStatus:
     status = ContainerStatus(
         name=report.name,
         image=report.image,
+        image_id="",  # there is no image; Kubernetes' clients insist on the field
         ready=report.ready,
         started=isinstance(report.state, Running),
         restart_count=report.restarts,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
+from netlab import __version__
 from netlab.api.controllers.index import Index
 from netlab.api.store import Change, Store
-from netlab.model.objects import Node, NodeAddress, NodeSpec, NodeStatus, ObjectMeta, Pod
+from netlab.api.versions import VERSION
+from netlab.model.objects import Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus, ObjectMeta, Pod
 from netlab.model.topology import NodeEntry, Topology
 
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What Kubernetes calls processors that the kernel calls otherwise."""
 TOPOLOGY_LABELS = "netlab/topology-labels"
 """An annotation: which of a Node's labels come from the Topology, so that those that go from it go from the Node."""
 
@@ -55,6 +60,23 @@ class NodeController:
             self._store.update(_completed(present, entry))
 
 
+def _info() -> NodeInfo:
+    """What all of a lab's nodes run on: this machine's kernel, and netlab in place of a container runtime."""
+    machine = os.uname()
+    return NodeInfo(
+        kubelet_version=VERSION,
+        kube_proxy_version=VERSION,
+        operating_system="linux",
+        architecture=ARCHITECTURES.get(machine.machine, machine.machine),
+        kernel_version=machine.release,
+        os_image="netlab",
+        container_runtime_version=f"netlab://{__version__}",
+        machine_id="",
+        system_uuid="",
+        boot_id="",
+    )
+
+
 def _pod_cidrs(entry: NodeEntry) -> tuple[str, ...]:
     return tuple(str(cidr) for cidr in entry.pod_cidrs)
 
@@ -70,6 +92,6 @@ def _completed(node: Node, entry: NodeEntry) -> Node:
         *(NodeAddress(type="InternalIP", address=address) for address in entry.addresses),
         NodeAddress(type="Hostname", address=entry.name),
     )
-    status: NodeStatus = node.status.model_copy(update={"addresses": addresses})
+    status: NodeStatus = node.status.model_copy(update={"addresses": addresses, "node_info": _info()})
     metadata = metadata.model_copy(update={"labels": labels, "annotations": annotations})
     return node.model_copy(update={"metadata": metadata, "status": status})

@@ -23,7 +23,7 @@ from netlab.model.topology import Topology
 DEFAULT_RANGE = "kubernetes"
 """The name of the range that a cluster begins with."""
 FAMILY_LABEL, MANAGED_BY = "ipaddress.kubernetes.io/ip-family", "ipaddress.kubernetes.io/managed-by"
-RANGE_READY = Condition(type="Ready", status="True", message="Kubernetes Service CIDR is ready")
+RANGE_READY = Condition(type="Ready", status="True", reason="", message="Kubernetes Service CIDR is ready")
 
 
 class ServiceRangeController:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from netlab.api.encoding import Json
 from netlab.api.openapi.shapes import ANYTHING, Form, ListType, Shape
-from netlab.api.ownership.paths import Path, Paths, item_step
+from netlab.api.ownership.paths import MEMBER, Path, Paths, item_step
 
 JsonObject = dict[str, Json]
 UNMANAGED = frozenset(
@@ -106,6 +107,26 @@ def difference(before: JsonObject, after: JsonObject, shape: Shape) -> Differenc
 
     compare(before, after, shape, ())
     return Difference(frozenset(added) - UNMANAGED, frozenset(modified) - UNMANAGED, frozenset(removed) - UNMANAGED)
+
+
+def tree_of_new(value: JsonObject, shape: Shape) -> JsonObject:
+    """What `difference` from nothing gives as set, as the tree that is stored: the short way, for creations."""
+    tree = _new_tree(value, shape, "")
+    metadata = tree.pop("f:metadata", None)
+    own = metadata if isinstance(metadata, dict) else {}
+    kept = {step: branch for step, branch in own.items() if ("f:metadata", step) not in UNMANAGED and step != MEMBER}
+    tree = {step: branch for step, branch in tree.items() if (step,) not in UNMANAGED and step != MEMBER}
+    return {"f:metadata": kept, **tree} if kept else tree
+
+
+def _new_tree(value: Json, shape: Shape, step: str) -> JsonObject:
+    parts = children(value, shape)
+    if parts is None or not value:
+        return {}
+    tree: JsonObject = {} if step in ALWAYS_THERE else {MEMBER: {}}
+    for inner_step, each, inner in sorted(parts, key=itemgetter(0)):
+        tree[inner_step] = _new_tree(each, inner, inner_step)
+    return tree
 
 
 def _whole(value: Json, shape: Shape, path: Path) -> Iterator[Path]:

@@ -49,14 +49,18 @@ class WebSocketSession:
     async def read_raw(self) -> tuple[int | None, bytes]:
         """The number of a channel, of whatever meaning, and what came over it; None once the client is gone."""
         message = await self._socket.receive()
-        if message.type is WSMsgType.BINARY and message.data:
-            return message.data[0], bytes(message.data[1:])
-        if message.type is WSMsgType.TEXT and message.data[:1].isdecimal():
-            try:
-                return int(message.data[0]), base64.b64decode(message.data[1:])
-            except binascii.Error:
-                return None, b""
-        return (CLOSE, b"") if message.type in (WSMsgType.BINARY, WSMsgType.TEXT) else (None, b"")
+        if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
+            return None, b""
+        # Some clients send text as text; of the protocols in bytes it is the same bytes.
+        data = message.data.encode() if message.type is WSMsgType.TEXT else bytes(message.data)
+        if not data:
+            return CLOSE, b""
+        if not self._text:
+            return data[0], data[1:]
+        try:
+            return int(data[:1]), base64.b64decode(data[1:])
+        except (binascii.Error, ValueError):
+            return None, b""
 
     async def write(self, channel: int, data: bytes) -> None:
         """As Session says."""

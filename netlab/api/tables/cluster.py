@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from netlab.api.tables.column import AGE, NAME, NONE, UNKNOWN, Column, Layout, Row
-from netlab.model.objects import ConfigMap, Event, KubernetesObject, Namespace, Node
+from netlab.model.objects import ConfigMap, Event, KubernetesObject, Namespace, Node, NodeInfo
 from netlab.model.timestamp import age
 from netlab.model.topology import Topology
 
@@ -13,8 +11,7 @@ ROLE = "node-role.kubernetes.io/"
 
 
 def _node(value: Node) -> Row:
-    info = (value.status.model_extra or {}).get("nodeInfo") or {}
-    told = info if isinstance(info, Mapping) else {}
+    info = value.status.node_info or NodeInfo()
     addresses = {each.type: each.address for each in reversed(value.status.addresses)}
     roles = sorted(label.removeprefix(ROLE) for label in value.metadata.labels if label.startswith(ROLE))
     return (
@@ -22,12 +19,12 @@ def _node(value: Node) -> Row:
         _node_status(value),
         ",".join(roles) or NONE,
         age(value.metadata.creation_timestamp),
-        str(told.get("kubeletVersion", "")),
+        info.kubelet_version,
         addresses.get("InternalIP", NONE),
         addresses.get("ExternalIP", NONE),
-        str(told.get("osImage", UNKNOWN)),
-        str(told.get("kernelVersion", UNKNOWN)),
-        str(told.get("containerRuntimeVersion", UNKNOWN)),
+        info.os_image or UNKNOWN,
+        info.kernel_version or UNKNOWN,
+        info.container_runtime_version or UNKNOWN,
     )
 
 

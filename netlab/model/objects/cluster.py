@@ -32,8 +32,24 @@ class NodeSpec(Part):
     unschedulable: bool | None = None
 
 
+class NodeInfo(Part):
+    """What a node runs on."""
+
+    kubelet_version: str = ""
+    kube_proxy_version: str = ""
+    operating_system: str = ""
+    architecture: str = ""
+    kernel_version: str = ""
+    os_image: str = ""
+    container_runtime_version: str = ""
+    machine_id: str = Field("", alias="machineID")
+    system_uuid: str = Field("", alias="systemUUID")
+    boot_id: str = Field("", alias="bootID")
+
+
 class NodeStatus(Part):
     addresses: tuple[NodeAddress, ...] = ()
+    node_info: NodeInfo | None = None
     conditions: tuple[Condition, ...] = ()
 
 

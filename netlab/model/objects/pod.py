@@ -109,6 +109,7 @@ class PodIP(Part):
 class ContainerStatus(Part):
     name: str
     image: str = ""
+    image_id: str = Field("", alias="imageID")
     ready: bool = False
     started: bool | None = None
     restart_count: int = 0

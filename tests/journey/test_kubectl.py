@@ -1,0 +1,269 @@
+"""The Services chapter of a CKA study guide, typed into kubectl, against a lab."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubectl_lab import Kubectl, kubectl_program
+from netlab_command import PREFIX, Caller, Lab
+from waiting import until
+
+pytestmark = pytest.mark.root
+
+NAME = f"{PREFIX}-cka"
+TOPOLOGY = f"""
+apiVersion: netlab/v1
+kind: Topology
+metadata: {{name: {NAME}}}
+spec:
+  nodes: [{{name: node1}}, {{name: node2}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: client}}
+spec: {{containers: [{{name: client, image: any}}]}}
+"""
+SHOP = """
+apiVersion: v1
+kind: Service
+metadata: {name: shop, labels: {tier: front}}
+spec:
+  selector: {app: web}
+  ports:
+  - {name: http, port: 80, targetPort: 80}
+  - {name: alt, port: 8080, targetPort: 80}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(user: Caller) -> Iterator[Lab]:
+    with user.lab(NAME, TOPOLOGY) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def kubectl(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl, and the Deployment `web` and its Service that the chapter is about."""
+    home = tmp_path_factory.mktemp("kubectl")
+    config = home / "config"
+    config.write_text(lab.ok("kubeconfig"))
+    config.chmod(0o600)
+    kubectl = Kubectl(kubectl_program(), config, home)
+    assert kubectl("create deployment web --image=nginx --replicas=3 --port=80") == "deployment.apps/web created\n"
+    kubectl("rollout status deployment/web --timeout=30s")
+    assert kubectl("expose deployment web --port=80 --target-port=80") == "service/web exposed\n"
+    return kubectl
+
+
+def answers(kubectl: Kubectl, target: str, *, count: int = 12) -> set[str]:
+    """Who answers to the Pod `client`, asked so often."""
+    script = f"for i in $(seq {count}); do curl -s --max-time 5 http://{target}/hostname; echo; done"
+    return set(kubectl.do("exec", "client", "--", "sh", "-c", script).split())
+
+
+def pod_names(kubectl: Kubectl) -> set[str]:
+    return set(kubectl("get pods -l app=web -o jsonpath={.items[*].metadata.name}").split())
+
+
+def test_the_cluster_says_what_it_is(kubectl: Kubectl) -> None:
+    assert re.search(r"Server Version: .*v?1\.36", kubectl("version").replace('GitVersion:"', ""))
+    resources = kubectl("api-resources --namespaced=true")
+    assert re.search(r"(?m)^services +svc +v1 +true +Service", resources)
+    assert re.search(r"(?m)^endpointslices +discovery.k8s.io/v1 +true", resources)
+    explained = kubectl("explain service.spec.ports.targetPort")
+    assert "Number or name of the port to access on the pods" in explained
+    assert "maxSurge" in kubectl("explain deployment.spec.strategy.rollingUpdate")
+    nodes = kubectl("get nodes")
+    assert re.search(r"(?m)^node1 +Ready +<none> +\S+ +v1\.36", nodes)
+
+
+def test_a_service_is_shown_and_described(kubectl: Kubectl) -> None:
+    lines = kubectl("get service web").splitlines()
+    assert lines[0].split() == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"]
+    assert re.match(r"web +ClusterIP +10\.\d+\.\d+\.\d+ +<none> +80/TCP ", lines[1])
+    assert "app=web" in kubectl("get svc web -o wide")
+    described = kubectl("describe service web")
+    assert re.search(r"Selector: +app=web", described)
+    assert len(re.search(r"Endpoints: +(\S+)", described)[1].split(",")) == 3  # type: ignore[index]
+    assert re.search(r"NewReplicaSet: +web-\w+ \(3/3 replicas created\)", kubectl("describe deployment web"))
+    assert "Scaled up replica set" in kubectl("get events")
+
+
+def test_endpoints_and_endpointslices_are_the_pods_addresses(kubectl: Kubectl) -> None:
+    pods = set(kubectl("get pods -l app=web -o jsonpath={.items[*].status.podIP}").split())
+    slices = json.loads(kubectl("get endpointslices -l kubernetes.io/service-name=web -o json"))
+    assert {endpoint["addresses"][0] for item in slices["items"] for endpoint in item["endpoints"]} == pods
+    assert set(kubectl("get endpoints web -o jsonpath={.subsets[*].addresses[*].ip}").split()) == pods
+
+
+def test_the_service_answers_by_address_and_by_name(kubectl: Kubectl) -> None:
+    address = kubectl("get svc web -o jsonpath={.spec.clusterIP}")
+    assert answers(kubectl, address, count=40) == pod_names(kubectl)
+    assert answers(kubectl, "web.default.svc.cluster.local") <= pod_names(kubectl)
+    assert address in kubectl("exec client -- getent hosts web")
+    assert kubectl.run("exec", "client", "--", "getent", "hosts", "nothing").status == 2
+
+
+def test_scaling_is_followed_by_the_endpoints(kubectl: Kubectl) -> None:
+    assert kubectl("scale deployment web --replicas=5") == "deployment.apps/web scaled\n"
+    assert "successfully rolled out" in kubectl("rollout status deployment/web --timeout=30s")
+    assert len(kubectl("get endpoints web -o jsonpath={.subsets[*].addresses[*].ip}").split()) == 5
+    kubectl("scale deployment/web --replicas=2")
+    until(lambda: len(pod_names(kubectl)) == 2)
+    assert answers(kubectl, "web") <= pod_names(kubectl)
+
+
+def test_a_service_is_edited_into_a_node_port_and_back(kubectl: Kubectl) -> None:
+    edited = kubectl.do("edit", "service", "web", KUBE_EDITOR="sed -i s/ClusterIP$/NodePort/")
+    assert edited == "service/web edited\n"
+    patch = '{"spec":{"ports":[{"port":80,"nodePort":30080}]}}'
+    assert kubectl.do("patch", "svc", "web", "-p", patch) == "service/web patched\n"
+    assert "80:30080/TCP" in kubectl("get svc web")
+    node = kubectl.do("get", "node", "node2", "-o", 'jsonpath={.status.addresses[?(@.type=="InternalIP")].address}')
+    assert answers(kubectl, f"{node}:30080") <= pod_names(kubectl)
+    back = '[{"op":"replace","path":"/spec/type","value":"ClusterIP"},{"op":"remove","path":"/spec/ports/0/nodePort"}]'
+    kubectl.do("patch", "svc", "web", "--type=json", "-p", back)
+    assert kubectl("get svc web -o jsonpath={.spec.type}") == "ClusterIP"
+    assert kubectl.run("patch", "svc", "web", "--type=merge", "-p", '{"spec":{"type":"Nonsense"}}').status == 1
+
+
+def test_labels_and_annotations_come_and_go(kubectl: Kubectl) -> None:
+    assert kubectl("label service web tier=front") == "service/web labeled\n"
+    assert "web" in kubectl("get svc -l tier=front --no-headers")
+    assert "already has a value" in kubectl.run("label", "service", "web", "tier=back").err
+    kubectl("label service web tier-")
+    assert kubectl("get svc -l tier=front -o name") == ""
+    kubectl("annotate service web note=seen")
+    assert kubectl("get svc web -o jsonpath={.metadata.annotations.note}") == "seen"
+
+
+def test_a_manifest_is_applied_changed_compared_and_deleted(kubectl: Kubectl, tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(SHOP)
+    assert kubectl(f"apply -f {file}") == "service/shop created\n"
+    assert kubectl(f"apply -f {file}") == "service/shop unchanged\n"
+    assert answers(kubectl, "shop:8080") <= pod_names(kubectl)
+    file.write_text(SHOP.replace("  - {name: alt, port: 8080, targetPort: 80}\n", ""))
+    difference = kubectl.run("diff", "-f", str(file))
+    assert (difference.status, "-  - name: alt" in difference.out) == (1, True)
+    assert kubectl(f"apply -f {file}") == "service/shop configured\n"
+    assert kubectl("get svc shop -o jsonpath={.spec.ports[*].name}") == "http"
+    assert re.match(r'service "shop" deleted', kubectl(f"delete -f {file}"))
+    assert "NotFound" in kubectl.run("get", "svc", "shop").err
+
+
+def test_mistakes_in_a_manifest_are_told(kubectl: Kubectl) -> None:
+    wrong = kubectl.run("apply", "-f", "-", text=SHOP.replace("targetPort", "targetport"))
+    assert wrong.status == 1
+    assert "targetport" in wrong.err
+    wrong = kubectl.run("apply", "-f", "-", text=SHOP.replace("port: 8080", "port: 80800"))
+    assert "must be between 1 and 65535, inclusive" in wrong.err
+    assert kubectl("get svc -o name") == "service/kubernetes\nservice/web\n"
+
+
+def test_server_side_apply_tells_of_conflicts(kubectl: Kubectl) -> None:
+    kubectl("apply --server-side --field-manager=first -f -", text=SHOP)
+    other = SHOP.replace("targetPort: 80}", "targetPort: 81}")
+    refused = kubectl.run("apply", "--server-side", "--field-manager=second", "-f", "-", text=other)
+    assert (refused.status, "conflict" in refused.err, '"first"' in refused.err) == (1, True, True)
+    kubectl("apply --server-side --field-manager=second --force-conflicts -f -", text=other)
+    assert kubectl("get svc shop -o jsonpath={.spec.ports[*].targetPort}") == "81 81"
+    kubectl("delete svc shop")
+
+
+def test_services_of_every_type_are_created(kubectl: Kubectl) -> None:
+    kubectl("create namespace more")
+    kubectl("-n more create service clusterip plain --tcp=5678:8080")
+    kubectl("-n more create service clusterip none --clusterip=None")
+    kubectl("-n more create service nodeport outside --tcp=80:80 --node-port=30081")
+    kubectl("-n more create service loadbalancer balanced --tcp=80:80")
+    kubectl("-n more create service externalname elsewhere --external-name=example.com")
+    types = kubectl("-n more get svc -o jsonpath={.items[*].spec.type}")
+    assert sorted(types.split()) == ["ClusterIP", "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+    kubectl("-n more create configmap settings --from-literal=a=1")
+    assert "settings" in kubectl("-n more get cm")
+    assert len(kubectl("get ipaddresses -o name").split()) == len(
+        [line for line in kubectl("get svc -A --no-headers").splitlines() if " 10." in line]
+    )
+    assert "10.96.0.0/12" in kubectl("get servicecidr kubernetes")
+    kubectl("delete namespace more --timeout=30s")
+    assert "NotFound" in kubectl.run("get", "ns", "more").err
+
+
+def test_a_rollout_goes_on_pauses_and_is_undone(kubectl: Kubectl) -> None:
+    first = pod_names(kubectl)
+    kubectl("set image deployment/web nginx=nginx:2")
+    kubectl("rollout status deployment/web --timeout=30s")
+    assert not pod_names(kubectl) & first
+    assert len(re.findall(r"(?m)^\d+ ", kubectl("rollout history deployment/web"))) == 2
+    kubectl("rollout undo deployment/web")
+    kubectl("rollout status deployment/web --timeout=30s")
+    assert kubectl("get deploy web -o jsonpath={.spec.template.spec.containers[0].image}") == "nginx"
+    assert len(kubectl("get rs -l app=web -o name").split()) == 2
+    kubectl("rollout restart deployment/web")
+    kubectl("wait --for=condition=Available deployment/web --timeout=30s")
+    kubectl("rollout status deployment/web --timeout=30s")
+
+
+def test_commands_run_in_pods_and_end_with_their_status(kubectl: Kubectl) -> None:
+    (pod, *_) = sorted(pod_names(kubectl))
+    assert kubectl(f"exec {pod} -- hostname") == f"{pod}\n"
+    assert kubectl(f"exec -i {pod} -- cat", text="over\nand out\n") == "over\nand out\n"
+    assert kubectl.run("exec", pod, "--", "sh", "-c", "echo told >&2; exit 7").status == 7
+    assert len(kubectl.do("exec", pod, "--", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x")) == 3_000_000
+    assert kubectl.run("exec", "nobody", "--", "true").status == 1
+    assert "answering on TCP port 80" in kubectl(f"logs {pod}")
+    assert kubectl(f"logs --tail=1 {pod}").count("\n") == 1
+
+
+def test_a_log_is_followed_until_its_pod_is_gone(kubectl: Kubectl) -> None:
+    script = "echo first; while read line; do echo $line; done < /dev/null; exec sleep 600"
+    kubectl.do("run", "talker", "--image=any", "--restart=Never", "--command", "--", "sh", "-c", script)
+    kubectl("wait --for=condition=Ready pod/talker --timeout=30s")
+    with kubectl.start("logs", "-f", "talker", stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "first\n"
+        kubectl("delete pod talker --grace-period=1 --wait=false")
+        assert following.wait(30) == 0
+
+
+def test_a_port_is_forwarded(kubectl: Kubectl) -> None:
+    (pod, *_) = sorted(pod_names(kubectl))
+    with kubectl.start("port-forward", f"pod/{pod}", ":80", stdout=subprocess.PIPE) as forwarding:
+        assert forwarding.stdout is not None
+        port = re.search(r"127\.0\.0\.1:(\d+)", forwarding.stdout.readline())
+        assert port is not None
+        try:
+            url = f"http://127.0.0.1:{port[1]}/hostname"
+            for _ in range(5):
+                answer = subprocess.run(
+                    ["curl", "-s", "--max-time", "5", url], capture_output=True, text=True, check=True
+                )
+                assert answer.stdout.strip() == pod
+        finally:
+            forwarding.terminate()
+
+
+def test_a_watch_shows_what_happens_in_columns(kubectl: Kubectl) -> None:
+    with kubectl.start("get", "svc", "-w", stdout=subprocess.PIPE) as watching:
+        assert watching.stdout is not None
+        try:
+            assert watching.stdout.readline().split()[:2] == ["NAME", "TYPE"]
+            assert [watching.stdout.readline().split()[0] for _ in range(2)] == ["kubernetes", "web"]
+            kubectl("create service clusterip late --tcp=80")
+            assert re.match(r"late +ClusterIP ", watching.stdout.readline())
+        finally:
+            watching.terminate()
+    kubectl("delete svc late")
+
+
+def test_what_the_chapter_made_is_deleted(kubectl: Kubectl) -> None:
+    kubectl("delete service web")
+    kubectl("delete deployment web --cascade=foreground --timeout=30s")
+    until(lambda: kubectl("get all -l app=web -o name") == "")
+    assert kubectl("get endpointslices -l kubernetes.io/service-name=web -o name") == ""
