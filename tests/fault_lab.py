@@ -6,6 +6,8 @@ import re
 
 from netlab_command import Lab
 
+from netlab.model.modes import ProxyMode
+
 FILE = """
 apiVersion: netlab/v1
 kind: Topology
@@ -84,6 +86,31 @@ spec: {{clusterIP: 10.96.0.90, selector: {{app: lone}}, ports: [{{port: 9000, pr
 """
 
 
+IN_DATAGRAMS = (
+    (':80"', ':80/udp"'),
+    (':8080"', ':8080/udp"'),
+    (':30080"', ':30080/udp"'),
+    ("{containerPort: 8080}", "{containerPort: 8080}, {containerPort: 8080, protocol: UDP}"),
+    ("port: 80,", "port: 80, protocol: UDP,"),
+)
+
+
+def text(name: str, mode: str) -> str:
+    """The lab's file. In mode userspace all is asked in datagrams: who answers a SYN there is the node, whatever comes.
+
+    Ways have the same names in all modes.
+    """
+    written = FILE.format(name=name, mode=mode)
+    for tcp, udp in IN_DATAGRAMS if mode == ProxyMode.USERSPACE else ():
+        written = written.replace(tcp, udp)
+    return written
+
+
+def target(to: str, mode: str) -> str:
+    """What is asked in that mode for a way's target, `service/one:80`."""
+    return f"{to}/udp" if mode == ProxyMode.USERSPACE and not to.endswith("/udp") else to
+
+
 def fares(lab: Lab) -> dict[str, str]:
     """Of every way that the lab's file expects something of and that is otherwise: how its packets fare.
 
@@ -93,7 +120,7 @@ def fares(lab: Lab) -> dict[str, str]:
 
 
 def _way(expectation: str) -> str:
-    return expectation.partition(" reaches ")[0]
+    return expectation.partition(" reaches ")[0].removesuffix("/udp")
 
 
 def _words(observed: str) -> str:

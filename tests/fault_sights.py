@@ -8,17 +8,28 @@ import sys
 
 from netlab_command import Lab, comes_true
 
+SOON = 1.0
+"""Seconds: what one kube-proxy has followed, any other follows by then."""
 numbers = itertools.count(1)
 RESOLVE = "import socket; print(socket.gethostbyname('lone.default.svc.cluster.local.') and 'resolved')"
-SEND_MUCH = """
+HEARD = """
+def heard(client, seconds=1):
+    client.settimeout(seconds)
+    try:
+        return "answered" if client.recv(12) else "wrong"
+    except OSError:
+        return "silence"
+"""
+"""Whether there is an answer; what was asked before, side by side, has had its time when the first was waited for."""
+SEND_MUCH = f"""
 import socket, sys
-client = socket.create_connection((sys.argv[1], 8080), timeout=2)
-size = int(sys.argv[2])
-client.sendall(b"GET / HTTP/1.1\\r\\nHost: lone\\r\\nPadding: " + b"x" * size + b"\\r\\nConnection: close\\r\\n\\r\\n")
-try:
-    print("answered" if client.recv(12) == b"HTTP/1.1 200" else "wrong")
-except TimeoutError:
-    print("silence")
+{HEARD}
+asked = {{}}
+for name, size in (("little", 10), ("a segment", 1300), ("more", 4000)):
+    asked[name] = socket.create_connection((sys.argv[1], 8080), timeout=2)
+    head = b"GET / HTTP/1.1\\r\\nHost: lone\\r\\nPadding: " + b"x" * size
+    asked[name].sendall(head + b"\\r\\nConnection: close\\r\\n\\r\\n")
+print(", ".join(f"{{name}} {{heard(client)}}" for name, client in asked.items()))
 """
 
 
@@ -34,23 +45,19 @@ def resolving(lab: Lab) -> str:
 
 def sending_much(lab: Lab) -> str:
     address = json.loads(lab.ok("get", "pod", "lone", "-o", "json"))["status"]["podIP"]
-    sizes = {"little": "10", "a segment": "1300", "more": "4000"}
-    return ", ".join(f"{name} {python(lab, 'pod/shell', SEND_MUCH, address, size)}" for name, size in sizes.items())
+    return python(lab, "pod/shell", SEND_MUCH, address)
 
 
-ASK_BY_UDP = """
-import socket, sys
+ASK_BY_UDP = f"""
+import socket
+{HEARD}
+asked = {{}}
 for port in (40053, 40054):
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    client.bind(("", port))
-    client.settimeout(1)
-    client.connect(("10.96.0.90", 9000))
-    client.send(b"hello")
-    try:
-        answer = "answered" if client.recv(100) else "wrong"
-    except (TimeoutError, OSError):
-        answer = "silence"
-    print(port, answer, end=", " if port == 40053 else "\\n")
+    asked[port] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asked[port].bind(("", port))
+    asked[port].connect(("10.96.0.90", 9000))
+    asked[port].send(b"hello")
+print(", ".join(f"{{port}} {{heard(client)}}" for port, client in asked.items()))
 """
 
 
@@ -71,7 +78,12 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {{name: {service}}}
+metadata: {{name: many}}
+spec: {{selector: {{app: many}}, ports: [{{port: 80, targetPort: 8080}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {later}}}
 spec: {{selector: {{app: many}}, ports: [{{port: 80, targetPort: 8080}}]}}
 """
 
@@ -80,14 +92,11 @@ def following(lab: Lab) -> str:
     """What node n1 knows of a Deployment that is scaled up by one Pod, and of a Service that is made, once n2 does."""
     replicas = next(numbers)
     later = f"later-{replicas}"
-    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service="many"))
-    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, service=later))
-    for service in ("many", later):
+    lab.ok("apply", "-f", "-", text=MANY.format(replicas=replicas, later=later))
+    for service in (later, "many"):
         assert comes_true(lambda name=service: answering(lab, "n2", name) == replicas), "n2 follows"
-    comes_true(lambda: answering(lab, "n1", "many") == replicas, within=2)
-    scaled = "all" if answering(lab, "n1", "many") == replicas else "some"
-    comes_true(lambda: answering(lab, "n1", later) == replicas, within=2)
-    return f"{scaled} Pods, {', '.join(lab.verdicts('node/n1', f'service/{later}:80'))}"
+    all_ = comes_true(lambda: answering(lab, "n1", "many") == replicas, within=SOON)
+    return f"{'all' if all_ else 'some'} Pods, {', '.join(lab.verdicts('node/n1', f'service/{later}:80'))}"
 
 
 def answering(lab: Lab, node: str, service: str) -> int:

@@ -1,15 +1,18 @@
 """Who asks: nobody gets in without a certificate of the lab's authority, not even to read.
 
-A connection over the lab's unix socket needs none: the kernel lets its owner alone connect. What TLS itself refuses, a
-certificate of somebody else's or one that has expired, never comes here (`netlab.api.secure`).
+A connection over the lab's unix socket needs none: the kernel lets its owner alone connect. Who shows a certificate of
+another authority's is refused by TLS and never comes here (`netlab.api.secure`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -32,7 +35,7 @@ OWNER = Identity("system:admin", ("system:masters",))
 
 
 class FirstRequests:
-    """Connections that have not asked for anything yet."""
+    """Connections by which nobody who is known has asked for anything yet."""
 
     def __init__(self) -> None:
         self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
@@ -42,7 +45,7 @@ class FirstRequests:
         self._timers[connection] = asyncio.get_running_loop().call_later(seconds, self._end, connection)
 
     def came(self, connection: web.RequestHandler) -> None:
-        """A request has come by the connection."""
+        """Somebody who is known has asked by the connection."""
         if timer := self._timers.pop(connection, None):
             timer.cancel()
 
@@ -57,9 +60,9 @@ FIRST_REQUESTS = web.AppKey("FIRST_REQUESTS", FirstRequests)
 @web.middleware
 async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request pass if it is known who asks. Raises Refusal 401."""
-    request.app[FIRST_REQUESTS].came(request.protocol)
     if request.transport is None or identify(request.transport) is None:
         raise Refusal(401, "Unauthorized", "Unauthorized")
+    request.app[FIRST_REQUESTS].came(request.protocol)
     return await handler(request)
 
 
@@ -69,12 +72,18 @@ def identify(transport: asyncio.BaseTransport) -> Identity | None:
     if connection is not None and connection.family == socket.AF_UNIX:
         return OWNER
     certificate = transport.get_extra_info("peercert")
-    return subject(certificate) if certificate else None
+    return subject(certificate) if certificate and _in_its_time(certificate) else None
 
 
-def subject(certificate: Mapping[str, Sequence[Relative]]) -> Identity | None:
+def _in_its_time(certificate: Mapping[str, Any]) -> bool:
+    begins, ends = (ssl.cert_time_to_seconds(certificate[name]) for name in ("notBefore", "notAfter"))
+    return begins <= time.time() <= ends
+
+
+def subject(certificate: Mapping[str, Any]) -> Identity | None:
     """Whose a certificate is, as `ssl.SSLSocket.getpeercert` gives it; None: nobody's."""
-    pairs = [pair for relative in certificate.get("subject", ()) for pair in relative]
+    names: Sequence[Relative] = certificate.get("subject", ())
+    pairs = [pair for relative in names for pair in relative]
     users = [value for name, value in pairs if name == "commonName"]
     groups = tuple(value for name, value in pairs if name == "organizationName")
     return Identity(users[-1], groups) if users else None

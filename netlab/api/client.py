@@ -181,7 +181,7 @@ class ApiClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request as it is; `silence_seconds` without a byte end it. OSError: no server, or no token's file."""
         silence = (None if self._access.near else LIST_SECONDS) if silence_seconds is None else silence_seconds
-        with self.contact.noted():
+        with self.contact.asking() as answered:
             async with self._session.request(
                 method,
                 self._access.url + path,
@@ -198,7 +198,7 @@ class ApiClient:
                 ),
                 server_hostname=self._access.server_name or None,
             ) as response:
-                self.contact.reached()
+                answered()
                 yield response
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import aiohttp
@@ -16,16 +16,28 @@ class Contact:
 
     def __init__(self, server: str) -> None:
         self._server = server
+        self._answers = 0
         self.lost = ""
         """Why the server cannot be reached; empty while it can, as far as is known."""
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note what becomes of a request in the block, whose errors go on."""
+    def asking(self) -> Iterator[Callable[[], None]]:
+        """Note what becomes of a request in the block, whose errors go on; call what comes once there is an answer.
+
+        A request that is never answered says nothing where others, later ones perhaps, were answered meanwhile.
+        """
+        before, answered = self._answers, False
+
+        def answer() -> None:
+            nonlocal answered
+            answered = True
+            self._reach()
+
         try:
-            yield
+            yield answer
         except (aiohttp.ClientError, OSError) as error:
-            self._lose(_why(error))
+            if answered or self._answers == before:
+                self._lose(_why(error))
             raise
 
     def _lose(self, why: str) -> None:
@@ -33,14 +45,18 @@ class Contact:
             log.warning("lost the API server %s: %s; going on with what is known, and trying again", self._server, why)
         self.lost = why
 
-    def reached(self) -> None:
-        """The server has answered."""
+    def _reach(self) -> None:
         if self.lost:
             log.warning("reached the API server %s again", self._server)
         self.lost = ""
+        self._answers += 1
 
 
 def _why(error: aiohttp.ClientError | OSError) -> str:
+    """A connection's end has the kernel's reason for its cause, if there is any: nobody confirmed what was sent."""
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return "the connection ended in the middle"
+        cause = error.__cause__
+        return cause.strerror if isinstance(cause, OSError) and cause.strerror else "the connection ended"
+    if isinstance(error, TimeoutError):
+        return error.strerror or "no answer"
     return str(error) or type(error).__name__

@@ -17,7 +17,7 @@ SYSTEM = "kube-system"
 
 
 def lab_status(status: LabStatus) -> str:
-    """A lab's nodes, Pods and Services, one table each."""
+    """A lab's nodes, Pods and Services, one table each; and what of it is broken on purpose."""
     owner = "without root" if status.rootless else "as root"
     parts = [f"lab {status.lab}: {status.phase} ({owner})\n"]
     nodes = [_node(node) for node in status.nodes]
@@ -29,6 +29,9 @@ def lab_status(status: LabStatus) -> str:
         services = [_service(service) for service in status.services]
         parts.append(columns(("SERVICE", "TYPE", "CLUSTER-IP", "PORT(S)", "ENDPOINTS"), services))
     parts += _complaints(status.nodes)
+    if status.faults:
+        faults = [(fault.name, fault.victim, fault.remedy) for fault in status.faults]
+        parts.append(columns(("FAULT IN FORCE", "IN", "TAKEN OUT BY"), faults))
     return "\n".join(parts)
 
 

@@ -38,11 +38,13 @@ def _mark_cleared(view: ClusterView, node: Node) -> Steps:
 
 def _shadowed(view: ClusterView, node: Node) -> Steps:
     """Before nat, where a node port is translated; new flows only: a masqueraded one may have such a port."""
-    if not any(port.node_port for service in view.services for port in service.spec.ports):
+    spoken = {port.protocol.lower() for service in view.services for port in service.spec.ports if port.node_port}
+    if not spoken:
         raise unfit("the lab has no Service with a node port")
     ports = view.topology.spec.network.node_port_range.replace("-", ":")
     new = "-m conntrack --ctstate NEW -m comment --comment firewall -j DROP"
-    return _inserted(node, "mangle", f"PREROUTING -i {WIRE} -p tcp --dport {ports} {new}")
+    rules = (f"PREROUTING -i {WIRE} -p {protocol} --dport {ports} {new}" for protocol in sorted(spoken))
+    return tuple(step for rule in rules for step in _inserted(node, "mangle", rule))
 
 
 def _policy_drop(_view: ClusterView, node: Node) -> Steps:

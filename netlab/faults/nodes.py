@@ -8,6 +8,7 @@ from netlab.faults.second_cable import second_cable
 from netlab.faults.steps import Cut, Steps, Stop, command, setting
 from netlab.faults.ways import router, routes_to_others, spelled
 from netlab.model.cluster import ClusterView
+from netlab.model.modes import BY_PROCESS
 from netlab.model.objects import Node
 from netlab.model.state import ETHERNET_MTU
 from netlab.model.topology import Fabric, PodLink
@@ -28,6 +29,7 @@ def _cut_off(_view: ClusterView, node: Node) -> Steps:
 
 def _hairpin_off(view: ClusterView, node: Node) -> Steps:
     _require_bridge(view)
+    _require_rules(view, node, "what a Pod sends to itself by a Service ends at kube-proxy, which asks in its own name")
     placed = [each for pod in view.pods if (each := placed_pod(pod, lab=view.lab))]
     ports = [each.port for each in placed if each.node == node.metadata.name]
     if not ports:
@@ -41,6 +43,9 @@ def _hairpin_off(view: ClusterView, node: Node) -> Steps:
 
 def _no_filter_on_bridge(view: ClusterView, node: Node) -> Steps:
     _require_bridge(view)
+    _require_rules(
+        view, node, "a Pod is answered by kube-proxy of its node, and no answer crosses the bridge translated"
+    )
     return (setting(node_place(node), "net.bridge.bridge-nf-call-iptables", 0, was=1),)
 
 
@@ -76,6 +81,13 @@ def _small_mtu(view: ClusterView, node: Node) -> Steps:
         command(place, f"{change} {SMALL_MTU}", undo=f"{change} {ETHERNET_MTU}"),
         command(place, f"iptables -t mangle -I {larger}", undo=f"iptables -t mangle -D {larger}"),
     )
+
+
+def _require_rules(view: ClusterView, node: Node, otherwise: str) -> None:
+    """That packets are translated on their way, which mode userspace does not do: what happens there instead."""
+    mode = view.topology.spec.proxy_mode(node.metadata.name)
+    if mode in BY_PROCESS:
+        raise unfit(f"in mode {mode} {otherwise}")
 
 
 def _require_bridge(view: ClusterView) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 from pydantic import JsonValue
 
 from netlab.dns.addon import CLUSTER_DOMAIN
@@ -10,7 +13,7 @@ from netlab.faults.names import FaultName
 from netlab.faults.steps import Create, Steps, Write, command
 from netlab.model.cluster import ClusterView, pod_addresses, pod_place
 from netlab.model.names import Place, PlaceKind
-from netlab.model.objects import FORCED, Pod, PodProtocol
+from netlab.model.objects import FORCED, ContainerPort, Pod, ServicePort
 from netlab.model.topology import PodLink
 from netlab.plan.bridges import POD_BRIDGE
 from netlab.plan.stations import WIRE, PlacedPod, placed_pod
@@ -51,32 +54,33 @@ def _same_address(view: ClusterView, pod: Pod) -> Steps:
 
 def _also_a_service(view: ClusterView, pod: Pod) -> Steps:
     """The API server would refuse the ranges, and the address: it is told not to look (annotation netlab/forced)."""
-    ports = [port.container_port for container in pod.spec.containers for port in container.ports]
+    own = [port for container in pod.spec.containers for port in container.ports]
     address = next((each for each in pod_addresses(pod) if each.version == 4), None)
-    if not ports or address is None:
+    if not own or address is None:
         raise unfit("it declares no containerPort, or has no IPv4 address")
-    selector, target = _other_service(view, pod)
+    port, other, selector = _other_service(view, pod, own)
     namespace = pod.metadata.namespace or "default"
     spec: dict[str, JsonValue] = {
         "clusterIP": str(address),
         "selector": dict(selector),
-        "ports": [{"port": ports[0], "targetPort": target}],
+        "ports": [{"port": port, "protocol": other.protocol.value, "targetPort": other.target_port or other.port}],
     }
     metadata: dict[str, JsonValue] = {"name": RANGE_CLASH, "namespace": namespace, "annotations": {FORCED: "true"}}
     manifest: dict[str, JsonValue] = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
     return (Create(kind="Service", name=RANGE_CLASH, namespace=namespace, manifest=manifest),)
 
 
-def _other_service(view: ClusterView, pod: Pod) -> tuple[dict[str, str], int | str]:
-    """The selector and targetPort of a TCP Service of the Pod's namespace that the Pod is none of."""
-    for service in view.services:
+def _other_service(
+    view: ClusterView, pod: Pod, own: Sequence[ContainerPort]
+) -> tuple[int, ServicePort, dict[str, str]]:
+    """A port of the Pod's, and a Service of its namespace that the Pod is none of: its port of that protocol."""
+    others = [each for each in view.services if each.metadata.namespace == pod.metadata.namespace]
+    for port, service in product(own, others):
         selector = service.spec.selector
-        if service.metadata.namespace != pod.metadata.namespace or not selector:
-            continue
-        port = next((each for each in service.spec.ports if each.protocol is PodProtocol.TCP), None)
-        if port and not selector.items() <= pod.metadata.labels.items():
-            return selector, port.target_port or port.port
-    raise unfit("there is no TCP Service of other Pods in its namespace")
+        theirs = next((each for each in service.spec.ports if each.protocol is port.protocol), None)
+        if theirs and selector and not selector.items() <= pod.metadata.labels.items():
+            return port.container_port, theirs, selector
+    raise unfit("there is no Service of other Pods in its namespace whose protocol it speaks")
 
 
 def _heard(address: object, pod: PlacedPod) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import ip_address, ip_network
 
 from pydantic import JsonValue
@@ -11,6 +12,7 @@ from netlab.faults.fault import SYSTEM, ServiceFault, unfit
 from netlab.faults.names import FaultName
 from netlab.faults.steps import Remember, Steps, command, patching
 from netlab.model.cluster import ClusterView, pod_addresses, pod_place
+from netlab.model.modes import ProxyMode
 from netlab.model.objects import Pod, PodProtocol, Service, ServicePort, ServiceType
 
 NOBODY = "netlab/fault"
@@ -77,6 +79,7 @@ def _never_ready(view: ClusterView, service: Service) -> Steps:
 
 def _local_inside(view: ClusterView, service: Service) -> Steps:
     _require_empty_node(view, service)
+    _require_policies(view, service, ignored=(ProxyMode.IPVS, ProxyMode.USERSPACE))
     return (patching(service, {"spec": {"internalTrafficPolicy": "Local"}}),)
 
 
@@ -84,6 +87,7 @@ def _local_outside(view: ClusterView, service: Service) -> Steps:
     if service.spec.type not in (ServiceType.NODE_PORT, ServiceType.LOAD_BALANCER):
         raise unfit("it is neither a NodePort nor a LoadBalancer: nothing comes from outside")
     _require_empty_node(view, service)
+    _require_policies(view, service, ignored=(ProxyMode.USERSPACE,))
     return (patching(service, {"spec": {"externalTrafficPolicy": "Local"}}),)
 
 
@@ -129,6 +133,15 @@ def _require_empty_node(view: ClusterView, service: Service) -> None:
         raise unfit("every node has a Pod of it, so that each finds one at home")
     if not pods_of(view, service):
         raise unfit("it has no Pod")
+
+
+def _require_policies(view: ClusterView, service: Service, *, ignored: Collection[ProxyMode]) -> None:
+    """That some node without an endpoint is in a mode that heeds the policy."""
+    modes = {view.topology.spec.proxy_mode(node) for node in empty_nodes(view, service)}
+    if modes <= set(ignored):
+        raise unfit(
+            f"in mode {' and '.join(sorted(modes))} that policy is not heeded: endpoints of all nodes are asked"
+        )
 
 
 def _with_ports(service: Service, *, target_port: int | str) -> Steps:

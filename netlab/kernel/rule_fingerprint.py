@@ -1,7 +1,8 @@
 """What the tables of the current network namespace hold, as one short text that changes when a rule does.
 
-Counters, and where in a table a chain stands, are left out: rules that were taken away and written again count as the
-same. Legacy tables are read as the kernel gives them; of nftables nft(8) tells, where there is anything to tell of.
+Left out are counters, where in a table a chain stands, and the order in chains of kube-proxy's and netlab's: rules that
+were taken away and written again count as the same. Legacy tables are read as the kernel gives them; of nftables nft(8)
+tells, where there is anything to tell of.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ def _legacy(table: HeldTable) -> Iterator[bytes]:
     for name, chain in table.chains.items():
         if name not in table.policies:
             yield f"{place}/{name}".encode()
-        number = 0
+        own, number = name.startswith(OWN_CHAINS), 0
         for rule, leads_to in zip(chain.rules, chain.leads_to, strict=True):
-            # Who hooked in first depends on who was started first.
-            is_hook = name in table.policies and (leads_to or "").startswith(OWN_CHAINS)
-            head = f"{place}/{name}/{'hook' if is_hook else number} {leads_to} ".encode()
+            # kube-proxy's order is that in which it came to know of things, the hooks' that of the programs' starts.
+            anywhere = own or (name in table.policies and (leads_to or "").startswith(OWN_CHAINS))
+            head = f"{place}/{name}/{'' if anywhere else number} {leads_to} ".encode()
             yield head + _still(rule, layout, standard=leads_to is not None)
-            number += not is_hook
+            number += not anywhere
 
 
 def _target(rule: bytes, layout: EntryLayout) -> int:

@@ -14,12 +14,14 @@ from netlab.api.sync_client import SyncClient
 from netlab.errors import NotFound
 from netlab.lab import control
 from netlab.lab.messages import TaskName
-from netlab.model.objects import Event, KubernetesObject, Pod
+from netlab.model.objects import Event, IPAddress, KubernetesObject, Pod
 from netlab.model.paths import LabPaths
 from netlab.model.topology import LabFile, Topology
 
 KIND_BY_NAME = {kind.__name__: kind for kind in SERVED}
-COMPARED = tuple(kind for kind in SERVED if kind is not Event)
+COMPARED = tuple(kind for kind in SERVED if kind not in (Event, IPAddress))
+"""Events only tell, and an IPAddress comes and goes with its Service."""
+MANAGED = "endpoints.kubernetes.io/managed-by"
 Document = dict[str, JsonValue]
 """An object as JSON."""
 Fingerprints = dict[str, dict[str, str]]
@@ -39,9 +41,9 @@ class Baseline(BaseModel):
     def with_pods(self, live: Iterable[KubernetesObject], kernel: Fingerprints) -> Baseline:
         """The same with the Pods that there are now, some of them made anew, and all else that controllers make."""
         known = tuple(live)
-        kept = tuple(document for document in self.objects if not from_json(document).metadata.owner_references)
-        owned = tuple(as_json(value) for value in known if value.metadata.owner_references)
-        return self.model_copy(update={"objects": kept + owned, "pods": pods_of(known), "kernel": kernel})
+        kept = tuple(document for document in self.objects if not is_derived(from_json(document)))
+        derived = tuple(as_json(value) for value in known if is_derived(value))
+        return self.model_copy(update={"objects": kept + derived, "pods": pods_of(known), "kernel": kernel})
 
     def lab_file(self) -> LabFile:
         """The file that the lab was made from."""
@@ -70,8 +72,13 @@ def remember(paths: LabPaths, file: LabFile) -> Baseline:
     return baseline
 
 
+def is_derived(value: KubernetesObject) -> bool:
+    """Whether a controller makes the object from another one: a Deployment's Pods, a Service's slices and Endpoints."""
+    return bool(value.metadata.owner_references) or MANAGED in value.metadata.labels
+
+
 def listed(client: SyncClient) -> tuple[KubernetesObject, ...]:
-    """Every object but Events, which only tell."""
+    """Every object of the kinds that are compared."""
     return tuple(value for kind in COMPARED for value in client.list(kind)[0])
 
 

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from pydantic import TypeAdapter
 
-from netlab.errors import NetlabError, NotFound
+from netlab.errors import InvalidInput, NetlabError, NotFound, Problem
 from netlab.lab import messages
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
@@ -39,6 +39,15 @@ class Refused(NetlabError):
     def __init__(self, failed: messages.Failed) -> None:
         self.exit_code = failed.exit_code
         super().__init__(failed.message)
+
+
+def refusal(failed: messages.Failed) -> NetlabError:
+    """The error that those words were inside the lab."""
+    if failed.exit_code == NotFound.exit_code:
+        return NotFound(failed.message)
+    if failed.exit_code == InvalidInput.exit_code:
+        return InvalidInput([Problem("", 0, 0, "", failed.message)])
+    return Refused(failed)
 
 
 @contextmanager
@@ -129,7 +138,7 @@ class RunningTask:
             )
         answer = json.loads(text)
         if isinstance(answer, dict) and "error" in answer:
-            raise Refused(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
+            raise refusal(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
         return text
 
     @contextmanager
@@ -296,13 +305,13 @@ def agents(paths: LabPaths) -> tuple[messages.AgentRow, ...]:
 
 
 def reply(connection: socket.socket) -> tuple[messages.Reply, tuple[int, ...]]:
-    """The next answer, and the files that came with it; Refused where it is that."""
+    """The next answer, and the files that came with it. Raises what was refused."""
     data, files = messages.receive(connection)
     if not data:
         raise NetlabError("the lab process ended before it answered")
     reply = messages.parse_reply(data)
     if isinstance(reply, messages.Failed):
-        raise Refused(reply)
+        raise refusal(reply)
     return reply, files
 
 

@@ -18,7 +18,7 @@ from netlab.errors import NetlabError, NotFound
 from netlab.lab import messages
 from netlab.lab.children import Children, Program, fork, shell_status
 from netlab.lab.entrances import Entrances
-from netlab.lab.messages import AgentKind
+from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.strays import end_strays
 
 log = logging.getLogger(__name__)
@@ -40,11 +40,12 @@ class LabProcess:
         agents: Callable[[AgentKind, str], Program],
         run_command: RunCommand,
         run_task: RunTask,
+        before_task: Callable[[TaskName], None],
     ) -> None:
         self._listener = listener
         self._agents = agents
         self._run_command = run_command
-        self._run_task = run_task
+        self._run_task, self._before_task = run_task, before_task
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = socket.socketpair()
         self._connections: dict[socket.socket, int | None] = {}
@@ -143,6 +144,7 @@ class LabProcess:
             with os.fdopen(files[0], "w") as result:
                 result.write(self._run_task(request, files[1:]))
 
+        self._before_task(request.name)
         self._connections[connection] = fork(body)
 
     def _signal(self, connection: socket.socket, number: int) -> None:

@@ -88,7 +88,7 @@ def _objects_back(paths: LabPaths, remembered: Baseline, progress: Callable[[str
 
 
 def _start_agents(paths: LabPaths, live: tuple[KubernetesObject, ...]) -> list[str]:
-    running = {agent.name for agent in control.agents(paths) if agent.running}
+    running = {agent.name for agent in control.agents(paths) if agent.running and agent.wanted}
     nodes = [value.metadata.name for value in live if isinstance(value, Node)]
     stopped = [(kind, node) for node in nodes for kind in AgentKind if f"{kind}-{node}" not in running]
     for kind, node in stopped:

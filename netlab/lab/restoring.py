@@ -11,19 +11,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from netlab.api.encoding import as_json
 from netlab.api.sync_client import SyncClient
 from netlab.errors import ApiError, NotFound
-from netlab.lab.baseline import Document, from_json
-from netlab.model.objects import EndpointSlice, KubernetesObject, Namespace, Node, Pod
+from netlab.lab.baseline import Document, from_json, is_derived
+from netlab.model.objects import Endpoints, EndpointSlice, KubernetesObject, Namespace, Node, Pod, ReplicaSet
 from netlab.model.topology import Topology
 
 FIRST_TO_COME: tuple[type[KubernetesObject], ...] = (Topology, Namespace, Node)
-GIVEN_BY_SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
+GIVEN_BY_SERVER = frozenset(
+    ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields")
+)
+BOOKKEEPING = "deployment.kubernetes.io/"
+"""How annotations begin in which a Deployment's controller counts."""
 Objects = Mapping[tuple[str, str], KubernetesObject]
 
 
 def restore(client: SyncClient, remembered: Iterable[Document], live: Iterable[KubernetesObject]) -> list[str]:
     """Make the `live` objects of the API those that are remembered; what was done, in words. ApiError."""
     wanted, there = _by_key(map(from_json, remembered)), _by_key(live)
-    done = [_deleted(client, there[key]) for key in there.keys() - wanted.keys() if not _is_owned(there[key])]
+    done = [_deleted(client, there[key]) for key in there.keys() - wanted.keys() if not is_derived(there[key])]
     for key in sorted(wanted, key=lambda key: not isinstance(wanted[key], FIRST_TO_COME)):
         done += _restored(client, wanted[key], there.get(key))
     return done
@@ -33,16 +37,12 @@ def _by_key(objects: Iterable[KubernetesObject]) -> Objects:
     return {(value.kind, value.key): value for value in objects}
 
 
-def _is_owned(value: KubernetesObject) -> bool:
-    return bool(value.metadata.owner_references)
-
-
 def _restored(client: SyncClient, wanted: KubernetesObject, live: KubernetesObject | None) -> Iterator[str]:
     if live is None:
-        if not _is_owned(wanted):
+        if not is_derived(wanted):
             yield _created(client, wanted)
     elif not _is_same(wanted, live):
-        if _is_owned(wanted):
+        if is_derived(wanted):
             yield _deleted(client, live)
         elif isinstance(wanted, Pod):
             yield _deleted(client, live)
@@ -54,7 +54,7 @@ def _restored(client: SyncClient, wanted: KubernetesObject, live: KubernetesObje
 def _is_same(wanted: KubernetesObject, live: KubernetesObject) -> bool:
     if wanted.metadata.resource_version == live.metadata.resource_version:
         return True
-    if isinstance(wanted, EndpointSlice) and _is_owned(wanted):
+    if isinstance(wanted, EndpointSlice | Endpoints | ReplicaSet) and is_derived(wanted):
         return True
     return _described(wanted) == _described(live) and not _has_failed(wanted, live)
 
@@ -72,7 +72,10 @@ def _described(value: KubernetesObject) -> Document:
     document.pop("status", None)
     metadata = document.get("metadata")
     if isinstance(metadata, dict):
-        document["metadata"] = {name: part for name, part in metadata.items() if part and name not in GIVEN_BY_SERVER}
+        told = {name: part for name, part in metadata.items() if name not in GIVEN_BY_SERVER}
+        if isinstance(annotations := told.get("annotations"), dict):
+            told["annotations"] = {key: text for key, text in annotations.items() if not key.startswith(BOOKKEEPING)}
+        document["metadata"] = {name: part for name, part in told.items() if part}
     return document
 
 
@@ -83,11 +86,11 @@ def _created(client: SyncClient, wanted: KubernetesObject) -> str:
 
 def _changed(client: SyncClient, wanted: KubernetesObject, live: KubernetesObject) -> str:
     """In place; where that is refused (a Service that has another address now) by making it anew."""
-    metadata = wanted.metadata.model_copy(
-        update={"resource_version": live.metadata.resource_version, "uid": live.metadata.uid}
-    )
+    described = from_json(_described(wanted))
+    version = {"resource_version": live.metadata.resource_version, "uid": live.metadata.uid}
+    metadata = described.metadata.model_copy(update=version)
     try:
-        client.update(wanted.model_copy(update={"metadata": metadata, **_status(live)}))
+        client.update(described.model_copy(update={"metadata": metadata, **_status(live)}))
     except NotFound:
         raise
     except ApiError:

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from netlab.api.sync_client import SyncClient
-from netlab.lab import control
+from netlab.faults.names import Scope
+from netlab.lab import control, fault_records
+from netlab.lab.fault_records import Record
 from netlab.lab.messages import AgentKind
 from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Node, Pod, Service
 from netlab.model.paths import LabPaths
-from netlab.model.status import LabStatus, NodeStatus, Phase, PodRow, ProxyStatus, ServiceRow
+from netlab.model.status import FaultInForce, LabStatus, NodeStatus, Phase, PodRow, ProxyStatus, ServiceRow
 from netlab.model.topology import Topology, TopologySpec
 
 
@@ -31,6 +33,7 @@ def status(paths: LabPaths) -> LabStatus:
             nodes=tuple(_node(node, spec, proxies) for node in client.list(Node)[0]),
             pods=tuple(map(_pod, client.list(Pod)[0])),
             services=tuple(_service(service, ready) for service in client.list(Service)[0]),
+            faults=tuple(_fault(record) for record in fault_records.read(paths)),
         )
 
 
@@ -47,12 +50,20 @@ def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> di
             rules=report.rules if report else None,
             last_sync_seconds=report.last_sync_seconds if report else None,
             backend=report.backend if report else None,
+            listed=bool(report.followed) if report else None,
             complaints=report.complaints if report else (),
             lost=report.lost if report else "",
         )
         for node in nodes
         for report in (reports.get(node),)
     }
+
+
+def _fault(record: Record) -> FaultInForce:
+    scope, _, name = record.victim.partition("/")
+    where = {Scope.NODE: f"--on {name}", Scope.POD: f"--on {record.victim}", Scope.SERVICE: f"--service {name}"}
+    remedy = f"netlab heal {record.fault} {where[Scope(scope)]}"
+    return FaultInForce(name=record.fault.value, victim=record.victim, remedy=remedy)
 
 
 def _node(node: Node, spec: TopologySpec, proxies: dict[str, ProxyStatus]) -> NodeStatus:

@@ -56,11 +56,10 @@ def probe(paths: LabPaths, arguments: Arguments) -> str:
 
 def check(paths: LabPaths, _arguments: Arguments) -> str:
     """Prove the topology's expectations: a CheckResult."""
-    from netlab.probe import check as proof  # noqa: PLC0415 - it brings Scapy, which only this process shall pay for
+    from netlab.lab import proving  # noqa: PLC0415
 
     view = _view(paths)
-    with _prober(view) as prober:
-        return proof.check(view, prober.probe).model_dump_json(by_alias=True)
+    return proving.prove_all(view, partial(_prober, view)).model_dump_json(by_alias=True)
 
 
 def prove(paths: LabPaths, arguments: Arguments) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from netlab.api.sync_client import SyncClient
@@ -11,9 +12,9 @@ from netlab.lab import control
 from netlab.lab.messages import AgentKind
 from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
 from netlab.lab.view import running_view
-from netlab.model.connections import FlowTable
+from netlab.model.cluster import ClusterView
 from netlab.model.diagnosis import Diagnosis
-from netlab.model.journey import Flow, Journey
+from netlab.model.journey import Flow, Journey, PacketVerdict
 from netlab.model.modes import BY_PROCESS
 from netlab.model.names import Place, PlaceKind
 from netlab.model.paths import LabPaths
@@ -31,6 +32,8 @@ MOST_FLOWS = 60
 TRACES_EACH = 4
 """Traces for each endpoint until one shows what flows showed: chance decides which endpoint one gets."""
 MOST_TRACES = 12
+TRACED_WITHIN = 0.5
+"""Seconds that a packet is traced for where flows were seen to be dropped: it passes its hops within milliseconds."""
 FOLLOWED_WITHIN = 2.0
 """Seconds that kube-proxies have for what has changed just now."""
 
@@ -39,10 +42,7 @@ def why(paths: LabPaths, from_: Place, to: Target, *, timeout: float) -> Diagnos
     """Why flows fare as they do. `timeout` is seconds until a flow counts as dropped; NotFound."""
     traced = TracedLab(running_view(paths))
     proxies = _proxies(paths, traced)  # first, for they are given time to follow what has just changed
-    prediction = foretell(traced, from_, to)
-    flows = _probed(paths, prediction, timeout=timeout)
-    evidence = Evidence(prediction=prediction, flows=flows, proxies=proxies, drift=control.drift(paths).drift)
-    evidence = _of_nodes(paths, evidence)
+    evidence = _gathered(paths, foretell(traced, from_, to), proxies, timeout=timeout)
     if evidence.strange:
         return diagnose(replace(evidence, journey=_journey(paths, evidence, timeout=timeout)))
     if evidence.lost:
@@ -50,6 +50,25 @@ def why(paths: LabPaths, from_: Place, to: Target, *, timeout: float) -> Diagnos
     size = _full_size(traced, evidence.prediction, from_)
     large = _probed(paths, evidence.prediction, timeout=timeout, size=size)
     return diagnose(replace(evidence, large=Large(size, large), resolver=_resolver(paths, traced, from_, to)))
+
+
+def _gathered(paths: LabPaths, prediction: Prediction, proxies: dict[str, ProxyStatus], *, timeout: float) -> Evidence:
+    """What flows do, and what is otherwise than planned: at one time, each being a task of the lab process's."""
+    nodes = Evidence(prediction=prediction, flows=()).nodes
+    tracked = nodes if prediction.destination.protocol is TargetProtocol.UDP else ()
+    with ThreadPoolExecutor() as at_once:
+        flows = at_once.submit(_probed, paths, prediction, timeout=timeout)
+        drift = at_once.submit(control.drift, paths)
+        rules = [(node, at_once.submit(_rules, paths, prediction.view, node)) for node in nodes]
+        tables = [at_once.submit(control.conntrack, paths, node) for node in tracked]
+        return Evidence(
+            prediction=prediction,
+            flows=flows.result(),
+            proxies=proxies,
+            rules={node: found for node, task in rules if (found := task.result()) is not None},
+            drift=drift.result().drift,
+            tracked=tuple(task.result() for task in tables),
+        )
 
 
 # --- flows
@@ -77,9 +96,10 @@ def _full_size(traced: TracedLab, prediction: Prediction, from_: Place) -> int:
 def _journey(paths: LabPaths, evidence: Evidence, *, timeout: float) -> Journey | None:
     """That of a flow that fares otherwise than foretold; None where none was met, or this kernel cannot trace."""
     prediction = evidence.prediction
+    patience = min(timeout, TRACED_WITHIN) if evidence.verdict is PacketVerdict.DROPPED else timeout
     for _ in range(min(MOST_TRACES, TRACES_EACH * len(prediction.ways))):
         try:
-            journey = control.trace(paths, prediction.from_, prediction.to, timeout=timeout)
+            journey = control.trace(paths, prediction.from_, prediction.to, timeout=patience)
         except NetlabError:  # what this kernel cannot trace is judged by the rest
             return None
         journey = compare(journey, prediction)
@@ -89,15 +109,6 @@ def _journey(paths: LabPaths, evidence: Evidence, *, timeout: float) -> Journey 
 
 
 # --- nodes
-
-
-def _of_nodes(paths: LabPaths, evidence: Evidence) -> Evidence:
-    is_udp = evidence.prediction.destination.protocol is TargetProtocol.UDP
-    return replace(
-        evidence,
-        rules={node: found for node in evidence.nodes if (found := _rules(paths, evidence, node)) is not None},
-        tracked=_tracked(paths, evidence) if is_udp else (),
-    )
 
 
 def _proxies(paths: LabPaths, traced: TracedLab) -> dict[str, ProxyStatus]:
@@ -113,22 +124,19 @@ def _proxies(paths: LabPaths, traced: TracedLab) -> dict[str, ProxyStatus]:
             running=f"{AgentKind.KUBE_PROXY}-{node}" in running,
             synced=has_followed(report, wanted, mode=spec.proxy_mode(node)),
             backend=report.backend if report else None,
+            listed=bool(report.followed) if report else None,
             complaints=report.complaints if report else (),
         )
         for node, report in reports.items()
     }
 
 
-def _rules(paths: LabPaths, evidence: Evidence, node: str) -> tuple[ChainDifference, ...] | None:
+def _rules(paths: LabPaths, view: ClusterView, node: str) -> tuple[ChainDifference, ...] | None:
     """None where they cannot be compared."""
-    if evidence.view.topology.spec.proxy_mode(node) in BY_PROCESS:
+    if view.topology.spec.proxy_mode(node) in BY_PROCESS:
         return None
     found = control.rule_differences(paths, node).differences
     return tuple(each for each in found if each.missing != (OTHER_ORDER,))  # two rules of one port would show as such
-
-
-def _tracked(paths: LabPaths, evidence: Evidence) -> tuple[FlowTable, ...]:
-    return tuple(control.conntrack(paths, node) for node in evidence.nodes)
 
 
 # --- names

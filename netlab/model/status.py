@@ -46,7 +46,8 @@ class ProxyStatus(Row):
 
     `synced` means that the rules follow from the newest Services and EndpointSlices. `last_sync_seconds` is how long
     the last sync took. `complaints` are the objects that it does not serve, or not wholly. `backend` tells which of the
-    kernel's tables hold the rules. `lost` says why it cannot reach the API server; empty while it can.
+    kernel's tables hold the rules. `lost` says why it cannot reach the API server; empty while it can. `listed` tells
+    whether it has had any objects from the API server since it began, None where it does not answer.
     """
 
     running: bool
@@ -56,6 +57,7 @@ class ProxyStatus(Row):
     complaints: tuple[str, ...] = ()
     backend: Backend | None = None
     lost: str = ""
+    listed: bool | None = None
 
 
 class ComplaintRow(Row):
@@ -113,6 +115,14 @@ class ServiceRow(Row):
     endpoints: int = 0
 
 
+class FaultInForce(Row):
+    """A fault that `netlab break` has put into `victim` (`node/n1`), and what takes it out."""
+
+    name: str
+    victim: str
+    remedy: str
+
+
 class LabStatus(Row):
     api_version: Literal["netlab/v1"] = "netlab/v1"
     kind: Literal["LabStatus"] = "LabStatus"
@@ -122,6 +132,7 @@ class LabStatus(Row):
     nodes: tuple[NodeStatus, ...] = ()
     pods: tuple[PodRow, ...] = ()
     services: tuple[ServiceRow, ...] = ()
+    faults: tuple[FaultInForce, ...] = ()
 
 
 class LabSummary(Row):

@@ -53,8 +53,13 @@ class Finding(NamedTuple):
 
 def check(view: ClusterView, send: Send) -> CheckResult:
     """Try every expectation of the lab's topology, in its order; a Service by each of its ClusterIPs."""
-    results = tuple(_try(expectation, view=view, send=send) for expectation in view.topology.spec.expect)
-    return CheckResult(lab=view.lab, passed=all(result.passed for result in results), results=results)
+    return summed_up(view, [prove(expectation, view=view, send=send) for expectation in view.topology.spec.expect])
+
+
+def summed_up(view: ClusterView, results: Iterable[ExpectationResult]) -> CheckResult:
+    """What became of all expectations."""
+    found = tuple(results)
+    return CheckResult(lab=view.lab, passed=all(result.passed for result in found), results=found)
 
 
 def flows_needed(pods: int) -> int:
@@ -74,7 +79,8 @@ def _verdict(expectation: Expectation) -> PacketVerdict:
     return PacketVerdict(expectation.verdict or PacketVerdict.REACHED)
 
 
-def _try(expectation: Expectation, *, view: ClusterView, send: Send) -> ExpectationResult:
+def prove(expectation: Expectation, *, view: ClusterView, send: Send) -> ExpectationResult:
+    """Try one expectation."""
     try:
         findings = dict(_findings(expectation, view=view, send=send))
     except (NetlabError, ValueError) as error:

@@ -1,7 +1,7 @@
 """`netlab probe`: send packets and say what became of each: verdict, Pod, translation, time.
 
-A Prober keeps its packet sockets from one probe to the next, since closing them is slow. It needs a process with one
-thread, root in the lab's user namespace, that may enter the lab's network namespaces.
+A Prober keeps its packet sockets from one probe to the next, since closing them is slow. It moves the thread that uses
+it between namespaces: one at a time, root in the lab's user namespace, that may enter the lab's network namespaces.
 """
 
 from __future__ import annotations

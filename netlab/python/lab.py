@@ -7,10 +7,13 @@ with Lab.up("topology.yaml") as lab:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
+from netlab.errors import NetlabError, NotFound
 from netlab.lab import baseline, find, resetting
 from netlab.lab.down import down
+from netlab.lab.lock import is_running
 from netlab.lab.nursery import nursery, start_by_nursery
 from netlab.lab.resetting import Reset, say_nothing
 from netlab.lab.up import up
@@ -52,7 +55,14 @@ class Lab(LabObjects, LabTraffic, LabInsight):
         nursery()  # it gets ready while the file is read
         file = in_mode(named(lab_file(source), name), mode)
         paths = LabPaths.of(file.topology.metadata.name)
-        up(file, progress=progress, starter=start_by_nursery)
+        was_up = is_running(paths)
+        try:
+            up(file, progress=progress, starter=start_by_nursery)
+        except NetlabError:
+            if not was_up:
+                with suppress(NotFound):
+                    down(paths.lab)
+            raise
         note_start(paths.lab)
         lab = cls(paths, file=file)
         lab.remember()

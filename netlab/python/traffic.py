@@ -17,7 +17,7 @@ from netlab.lab.why import why
 from netlab.model.diagnosis import Diagnosis
 from netlab.model.journey import CheckResult, Journey
 from netlab.model.names import Place
-from netlab.model.targets import Target
+from netlab.model.targets import Target, TargetProtocol
 from netlab.python.answers import Probe
 from netlab.python.handle import Handle, parsed_place
 from netlab.trace.telling import plain, told
@@ -118,9 +118,13 @@ def _words(where: str | Sequence[str]) -> list[str]:
     return where.split() if isinstance(where, str) else list(where)
 
 
+def _without_protocol(to: str) -> str:
+    return next((to.removesuffix(f"/{each}") for each in TargetProtocol if to.endswith(f"/{each}")), to)
+
+
 def _ends(from_: str | Place, to: str, proto: str | None) -> tuple[Place, Target]:
     try:
         place = from_ if isinstance(from_, Place) else parsed_place(from_)
-        return place, Target.parse(to if proto is None else f"{to.removesuffix(f'/{proto}')}/{proto}")
+        return place, Target.parse(to if proto is None else f"{_without_protocol(to)}/{proto}")
     except ValueError as error:
         raise InvalidInput([Problem("argument", 0, 0, "", str(error))]) from error

@@ -94,7 +94,7 @@ def give_up(config: pytest.Config, missing: MissingCapability) -> NoReturn:
     text = f"this machine lacks {missing.capability}: {missing.remedy}"
     if config.getoption("--netlab-strict"):
         pytest.fail(text, pytrace=False)
-    pytest.skip(text)
+    raise pytest.skip.Exception(text, _use_item_location=True)  # else all skips would be told at this line
 
 
 def _lacking(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import fault_lab
@@ -54,9 +55,13 @@ def test_what_is_broken_already_is_said_to_be_so_and_what_is_whole_too(lab: Lab)
         "ip-forward-off is in node/n1 already; netlab heal ip-forward-off takes it out\n",
     )
     assert in_force(lab) == {"ip-forward-off": ["node/n1"]}
+    remedy = "netlab heal ip-forward-off --on n1"
+    assert lab.json("status")["faults"] == [{"name": "ip-forward-off", "victim": "node/n1", "remedy": remedy}]
+    assert re.search(rf"ip-forward-off +node/n1 +{remedy}\n", lab.ok("status"))
     assert lab.run("heal", "ip-forward-off", "--on", "n2").err == "no such fault is in the lab\n"
     assert lab.run("heal", "ip-forward-off", "--on", "n1").err == "ip-forward-off is out of node/n1\n"
     assert (lab.run("heal").status, lab.run("heal").err) == (0, "no fault is in the lab\n")
+    assert lab.json("status")["faults"] == []
     assert lab.verdicts(*ACROSS) == {"reached": 1}
 
 

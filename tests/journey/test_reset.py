@@ -29,7 +29,7 @@ from netlab.load import load_objects, parse_lab
 from netlab.model.journey import PacketVerdict
 from netlab.model.modes import ProxyMode
 from netlab.model.names import Place
-from netlab.model.objects import Deployment, Pod, Service
+from netlab.model.objects import Deployment, Node, Pod, Service
 from netlab.model.paths import LabPaths
 
 pytestmark = pytest.mark.root
@@ -133,6 +133,16 @@ def scale_down(stage: Stage) -> None:
     stage.client.settle()
 
 
+def roll_another_template_out(stage: Stage) -> None:
+    labels = {"app": "web", "release": "2"}
+    stage.client.patch(Deployment, "web", {"spec": {"template": {"metadata": {"labels": labels}}}})
+    stage.client.settle()
+
+
+def label_a_node(stage: Stage) -> None:
+    stage.client.patch(Node, "node1", {"metadata": {"labels": {"disk": "slow"}}, "spec": {"unschedulable": True}})
+
+
 def take_a_pod_out_of_its_deployment(stage: Stage) -> None:
     web = stage.client.list(Pod, label_selector="app=web")[0][0]
     stage.client.patch(Pod, web.metadata.name, {"metadata": {"labels": {"app": "other"}}})
@@ -172,6 +182,8 @@ REPAIRED = (
     point_the_service_elsewhere,
     delete_a_pod,
     scale_down,
+    roll_another_template_out,
+    label_a_node,
     take_a_pod_out_of_its_deployment,
     stop_a_proxy,
     put_a_fault_in,

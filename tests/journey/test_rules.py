@@ -162,7 +162,7 @@ def test_an_interrupt_ends_the_watching(lab: Lab) -> None:
     ("arguments", "status", "said"),
     [
         (("node9",), 4, "node/node9"),
-        (("node1", "--service", "nothing"), 4, "there is no service nothing: there are default/web,"),
+        (("node1", "--service", "nothing"), 4, "there is no service nothing: there are default/kubernetes, "),
         (("node1", "--diff", "--watch"), 2, "--diff"),
         (("node1", "--count", "3"), 2, "--watch"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from netlab_command import Caller
 from training_desk import LIBRARY, NAMES, learner
@@ -9,20 +11,22 @@ from training_desk import LIBRARY, NAMES, learner
 from netlab.model.modes import ProxyMode
 from netlab.model.training import LabSpec
 from netlab.training.desk import drawn_faults
-from netlab.training.loading import load_folder
+from netlab.training.loading import LabFolder, load_folder
 
 SPECS = {name: load_folder(LIBRARY / name).spec for name in NAMES}
 NEEDS_IP_VS = pytest.mark.ipvs
+GUEST_SECONDS = 400
+"""A lab is started several times here, and in user-mode-linux a fork takes ten times as long."""
 
 
 def cases() -> list[object]:
-    """Each lab in its own mode, with as many seeds as it takes to draw each of its faults."""
-    return [case(name, spec.modes[0], seed) for name, spec in SPECS.items() for seed in seeds(spec)]
-
-
-def others() -> list[object]:
-    """Each lab in its other modes."""
-    return [case(name, mode, 0) for name, spec in SPECS.items() for mode in spec.modes[1:]]
+    """Each lab in each of its modes; in its own with as many seeds as it takes to draw each of its faults."""
+    return [
+        case(name, mode, seed)
+        for name, spec in SPECS.items()
+        for mode in spec.modes
+        for seed in (seeds(spec) if mode is spec.modes[0] else seeds(spec)[:1])
+    ]
 
 
 def case(name: str, mode: ProxyMode, seed: int) -> object:
@@ -48,31 +52,32 @@ def seeds(spec: LabSpec) -> list[int]:
     return found
 
 
+def solutions(folder: LabFolder, mode: ProxyMode) -> tuple[Path, ...]:
+    """The solutions that are tried in that mode: each one in some mode, and in each mode one at least.
+
+    Mode ipvs, which few machines have, is beside that: where it is not the lab's own, the first solution is tried.
+    """
+    modes = [each for each in folder.spec.modes if each is not ProxyMode.IPVS]
+    if mode in modes:
+        return folder.solutions[modes.index(mode) :: len(modes)]
+    return folder.solutions[:1] if modes else folder.solutions
+
+
 @pytest.mark.root
+@pytest.mark.timeout(GUEST_SECONDS)
 @pytest.mark.parametrize(("name", "mode", "seed"), cases())
 def test_a_lab_is_unsolved_at_first_and_solved_by_what_is_right_alone(
     root: Caller, name: str, mode: ProxyMode, seed: int
 ) -> None:
+    own, first = mode is SPECS[name].modes[0], seed == seeds(SPECS[name])[0]
     with learner(root, name, "--mode", mode, "--seed", str(seed)) as somebody:
         assert somebody.unmet() != [], "a lab that nobody worked on is solved"
-        first = seed == seeds(SPECS[name])[0]
-        for mistake in somebody.folder.mistakes if first else ():
+        for mistake in somebody.folder.mistakes if own and first else ():
             somebody.run(mistake)
             assert somebody.unmet() != [], f"{mistake.name} passes"
             somebody.reset()
-        for number, solution in enumerate(somebody.folder.solutions if first else somebody.folder.solutions[:1]):
+        for number, solution in enumerate(solutions(somebody.folder, mode)):
             if number:
                 somebody.reset()
             somebody.run(solution)
             assert somebody.unmet() == [], solution.name
-
-
-@pytest.mark.root
-@pytest.mark.parametrize(("name", "mode", "seed"), others())
-def test_a_lab_is_unsolved_and_then_solved_in_its_other_modes(
-    root: Caller, name: str, mode: ProxyMode, seed: int
-) -> None:
-    with learner(root, name, "--mode", mode, "--seed", str(seed)) as somebody:
-        assert somebody.unmet() != [], "a lab that nobody worked on is solved"
-        somebody.run(somebody.folder.solutions[0])
-        assert somebody.unmet() == []

@@ -13,7 +13,7 @@ from trace_files import predicted, small
 
 from netlab.model.diagnosis import CauseName, Diagnosis
 from netlab.model.drift import Drift, DriftKind
-from netlab.model.journey import Flow, Hop, Journey, PacketSeen, PacketVerdict, RuleHit
+from netlab.model.journey import Flow, Hop, Journey, PacketSeen, PacketVerdict, RuleHit, Translation
 from netlab.model.rule_listing import ChainDifference
 from netlab.model.rules import Family
 from netlab.model.status import ProxyStatus
@@ -345,6 +345,124 @@ def test_a_service_with_the_address_of_a_pod_is_named_even_where_somebody_answer
     said = diagnosed(lab, "pod/client", "pod/web-2:8080")
     assert said.cause is CauseName.POD_RANGE_IN_SERVICE_RANGE
     assert "Service default/web has the ClusterIP 10.244.1.2 of the Pod range" in (said.explanation or "")
+
+
+# --- what goes wrong beside flows that arrive
+
+
+def sent_to(prediction: Prediction, *ways: int) -> tuple[Flow, ...]:
+    """Flows by these of the foretold ways, with what conntrack says of each."""
+    pairs = [(flow(prediction.ways[each]), prediction.ways[each].endpoint or "") for each in ways]
+    to = str(prediction.destination)
+    return tuple(one.model_copy(update={"translated": Translation(from_=to, to=end)}) for one, end in pairs)
+
+
+STOPPED, CUT_OFF = ProxyStatus(running=False), ProxyStatus(running=True, synced=False, listed=False)
+SLOW = ProxyStatus(running=True, synced=False, listed=True)
+OLD_RULES = ChainDifference(
+    family=Family.IPV4, table="nat", chain="KUBE-SVC-X", missing=("-A KUBE-SVC-X -j KUBE-SEP-Y",)
+)
+BESIDE = {
+    "stopped, and a Pod gets nothing": (STOPPED, OLD_RULES, (0, 0), CauseName.KUBE_PROXY_STOPPED),
+    "cut off, and a Pod gets nothing": (CUT_OFF, OLD_RULES, (0, 0), CauseName.API_UNREACHABLE),
+    "stopped, and its rules are right": (STOPPED, None, (0, 1), CauseName.KUBE_PROXY_STOPPED),
+    "cut off, and its rules are right": (CUT_OFF, None, (0, 1), CauseName.API_UNREACHABLE),
+    "only slow": (SLOW, None, (0, 1), None),
+    "well, and chance left a Pod out": (ProxyStatus(running=True, synced=True, listed=True), None, (0, 0), None),
+}
+
+
+@pytest.mark.parametrize(("proxy", "rules", "ways", "cause"), BESIDE.values(), ids=BESIDE)
+def test_flows_that_arrive_by_rules_that_nobody_keeps(
+    proxy: ProxyStatus, rules: ChainDifference | None, ways: tuple[int, ...], cause: CauseName | None
+) -> None:
+    prediction = predicted(web(), "pod/client", "service/web:80")
+    differences = {"node1": (rules,) if rules else ()}
+    evidence = Evidence(
+        prediction=prediction, flows=sent_to(prediction, *ways), proxies={"node1": proxy}, rules=differences
+    )
+    said = diagnose(evidence)
+    assert (said.cause, said.verdict) == (cause, PacketVerdict.REACHED)
+    left_out = "No flow is sent to 10.244.1.2:8080" in (said.explanation or "")
+    assert left_out == (rules is not None)
+
+
+def test_a_kube_proxy_that_does_not_serve_the_flow_is_not_its_cause() -> None:
+    for from_, to in (("pod/client", "pod/web-2:8080"), ("node/node2", "service/web:80")):
+        arrive = as_foretold(predicted(web(), from_, to))
+        assert diagnose(replace(arrive, proxies={"node1": STOPPED})).cause is None
+
+
+def test_large_packets_that_are_refused_are_not_too_large() -> None:
+    arrive = as_foretold(predicted(web(), "pod/client", "service/web:80"))
+    assert diagnose(replace(arrive, large=Large(1500, (Flow(verdict=PacketVerdict.REFUSED),)))).cause is None
+
+
+def test_a_pod_whose_probes_reach_another_is_not_ready_for_its_address() -> None:
+    view = small(CLIENT + pod("web-1") + service(WEB), EXTERNALS).view
+    unready = [p.model_copy(update={"status": p.status.model_copy(update={"conditions": ()})}) for p in view.pods]
+    lab = TracedLab(replace(view, pods=tuple(unready), endpoint_slices=()))
+    twin = drift(DriftKind.DUPLICATE, "pod/db", "10.244.0.3")
+    evidence = as_foretold(predicted(lab, "pod/client", "service/web:80"))
+    assert diagnose(evidence).cause is CauseName.READINESS_FAILING
+    said = diagnose(replace(evidence, drift=(twin,)))
+    assert (said.cause, said.remedy) == (CauseName.DUPLICATE_ADDRESS, "put it right")
+    assert "readiness probes of pod/web-1 reach that one" in (said.explanation or "")
+
+
+# --- modes in which it shows otherwise
+
+
+def in_mode(mode: str, objects: str) -> TracedLab:
+    return small(objects, f"{{externals: [{{name: outside}}], proxy: {{mode: {mode}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "cause"),
+    [
+        (WEB, None),
+        (WEB.replace("app: web", "app: wbe"), CauseName.SELECTOR_MATCHES_NOTHING),
+        (WEB.replace("8080", "htpp"), CauseName.NAMED_PORT_MISSING),
+        (WEB.replace("8080", "9"), CauseName.WRONG_TARGET_PORT),
+    ],
+)
+def test_what_kube_proxy_accepts_and_can_bring_to_nobody_does_not_fare_well(spec: str, cause: CauseName | None) -> None:
+    lab = in_mode("userspace", CLIENT + pod("web-1") + service(spec))
+    said = diagnosed(lab, "pod/client", "service/web:80")
+    assert (said.cause, said.verdict) == (cause, PacketVerdict.REACHED)
+    assert ("kube-proxy accepts the connection itself" in (said.explanation or "")) == (cause is not None)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "cause"),
+    [
+        (STOPPED, CauseName.KUBE_PROXY_STOPPED),
+        (CUT_OFF, CauseName.API_UNREACHABLE),
+        (ProxyStatus(running=True, synced=True, listed=True), CauseName.UNKNOWN),
+    ],
+)
+def test_in_mode_userspace_nothing_is_served_without_the_process(proxy: ProxyStatus, cause: CauseName) -> None:
+    lab = in_mode("userspace", CLIENT + pod("web-1") + service(WEB))
+    assert dropped(lab, "pod/client", "service/web:80", proxies={"node1": proxy}).cause is cause
+
+
+def test_in_mode_ipvs_policy_local_shows_by_an_answer_from_elsewhere() -> None:
+    outside = WEB.replace("8080}", "8080, nodePort: 30080}") + ", type: NodePort, externalTrafficPolicy: Local"
+    lab = in_mode("ipvs", pod("web-1", node="node2") + service(outside))
+    said = diagnosed(lab, "external/outside", "node/node1:30080")
+    assert (said.cause, said.verdict) == (CauseName.EXTERNAL_POLICY_LOCAL, PacketVerdict.DROPPED)
+    assert "node1 has no ready endpoint of it" in (said.explanation or "")
+
+
+@pytest.mark.parametrize(
+    ("server", "cause"),
+    [("10.96.0.10:53", CauseName.RULES_FLUSHED), ("10.96.0.80:80", CauseName.KUBE_PROXY_STOPPED)],
+)
+def test_in_mode_ipvs_a_virtual_server_as_old_as_the_lab_tells_a_flush(server: str, cause: CauseName) -> None:
+    lab = in_mode("ipvs", CLIENT + pod("web-1") + service(WEB))
+    lacking = ChainDifference(family=Family.IPV4, table="ipvs", chain=f"udp {server} rr", missing=("-> 10.244.0.3",))
+    rules, proxies = {"node1": (lacking,)}, {"node1": STOPPED}
+    assert dropped(lab, "pod/client", "service/web:80", rules=rules, proxies=proxies).cause is cause
 
 
 def test_every_cause_is_documented() -> None:

@@ -179,9 +179,34 @@ def test_a_lab_without_node_ports_has_none_to_shadow() -> None:
     assert "the lab has no Service with a node port" in refusal(view_of(text), FaultName.NODEPORT_SHADOWED)
 
 
-def test_mode_userspace_has_no_rules_worth_flushing() -> None:
-    text = FILE.replace("mode: iptables", "mode: userspace")
-    assert "in mode userspace" in refusal(view_of(text), FaultName.RULES_FLUSHED, "node/n1")
+@pytest.mark.parametrize(
+    ("mode", "fault", "victim"),
+    [
+        ("userspace", FaultName.RULES_FLUSHED, "node/n1"),
+        ("userspace", FaultName.MASQUERADE_MISSING, "node/n1"),
+        ("userspace", FaultName.HAIRPIN_OFF, "node/n1"),
+        ("userspace", FaultName.BRIDGE_NF_OFF, "node/n1"),
+        ("userspace", FaultName.INTERNAL_POLICY_LOCAL, "service/lone"),
+        ("userspace", FaultName.EXTERNAL_POLICY_LOCAL, "service/lone"),
+        ("ipvs", FaultName.INTERNAL_POLICY_LOCAL, "service/lone"),
+    ],
+)
+def test_what_has_no_meaning_in_a_mode_is_refused_there(mode: str, fault: FaultName, victim: str) -> None:
+    assert f"in mode {mode} " in refusal(view_of(fault_lab.text("faulty", mode)), fault, victim)
+
+
+def test_a_policy_counts_where_one_node_without_an_endpoint_heeds_it() -> None:
+    mixed = fault_lab.text("faulty", "ipvs").replace("{name: n1}", "{name: n1, proxyMode: iptables}")
+    assert steps(view_of(mixed), FaultName.INTERNAL_POLICY_LOCAL, "service/lone")
+
+
+@pytest.mark.parametrize(("mode", "protocol"), [("iptables", "tcp"), ("userspace", "udp")])
+def test_node_ports_are_shadowed_in_the_protocol_that_they_speak(mode: str, protocol: str) -> None:
+    view = view_of(fault_lab.text("faulty", mode))
+    (rule,) = steps(view, FaultName.NODEPORT_SHADOWED, "node/n1")
+    assert f"-p {protocol} --dport 30000:32767" in str(rule)
+    (service,) = steps(view, FaultName.POD_RANGE_IN_SERVICE_RANGE, "pod/lone")
+    assert f'"port": 8080, "protocol": "{protocol.upper()}", "targetPort": 8080' in str(service)
 
 
 def test_the_catalogue_is_complete_and_in_the_order_of_the_names() -> None:

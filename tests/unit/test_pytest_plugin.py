@@ -90,7 +90,8 @@ def test_a_fixture_without_a_marker_says_what_it_needs(tmp_path: Path) -> None:
 
 def test_a_capability_that_is_missing_skips_and_with_strict_fails(tmp_path: Path) -> None:
     project(tmp_path, WRONG.format(arguments="'test_it.py', requires='command:no-such-program'"))
-    assert "1 skipped" in run(tmp_path).stdout
+    skipped = run(tmp_path, "-rs").stdout
+    assert "SKIPPED [1] test_it.py:3: this machine lacks command:no-such-program: install no-such-program" in skipped
     failed = run(tmp_path, "--netlab-strict").stdout
     assert "1 error" in failed
     assert "this machine lacks command:no-such-program" in failed

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
+from netlab.model.cluster import pod_addresses, pod_place
 from netlab.model.diagnosis import CauseName
 from netlab.model.drift import Drift, DriftKind
 from netlab.model.journey import Hop
 from netlab.model.rules import Backend
+from netlab.trace.diagnosis.asked import unready_pods
 from netlab.trace.diagnosis.evidence import Evidence, Finding
 from netlab.trace.foretell import Foretold
 
@@ -65,6 +67,16 @@ def duplicated(evidence: Evidence) -> Finding | None:
     """Somebody else has an address of the flow's too: who answers may be another than was meant."""
     found = (each for each in evidence.drift if each.kind is DriftKind.DUPLICATE and concerns(each, evidence))
     return next(map(finding, found), None)
+
+
+def keeps_unready(evidence: Evidence) -> Finding | None:
+    """Somebody else has the address of a Pod that the Service chooses: the Pod's readiness probes reach that one."""
+    unready = {address: pod for pod in unready_pods(evidence) for address in map(str, pod_addresses(pod))}
+    for each in evidence.drift:
+        if each.kind is DriftKind.DUPLICATE and each.subject in unready:
+            probed = f"readiness probes of {pod_place(unready[each.subject])} reach that one, and it is not ready"
+            return Finding(CauseName.DUPLICATE_ADDRESS, f"{each.text}: {probed}.", each.remedy)
+    return None
 
 
 def in_both_kinds(evidence: Evidence) -> Finding | None:

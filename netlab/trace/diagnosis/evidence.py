@@ -10,7 +10,7 @@ from netlab.model.cluster import ClusterView
 from netlab.model.connections import FlowTable
 from netlab.model.diagnosis import CauseName
 from netlab.model.drift import Drift
-from netlab.model.journey import Flow, Hop, Journey, PacketVerdict
+from netlab.model.journey import Flow, Hop, Journey, PacketVerdict, Way
 from netlab.model.names import PlaceKind
 from netlab.model.rule_listing import ChainDifference
 from netlab.model.status import ProxyStatus
@@ -18,6 +18,8 @@ from netlab.trace.foretell import Foretold, Prediction
 
 REACHED = PacketVerdict.REACHED
 NODE = f"{PlaceKind.NODE}/"
+PROXY = "proxy"
+"""The hook of a packet that kube-proxy itself takes in (mode userspace)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Large:
 
     @property
     def lost(self) -> tuple[Flow, ...]:
-        return tuple(flow for flow in self.flows if flow.verdict is not REACHED)
+        """Those that went astray; one that is refused was not too large."""
+        return tuple(flow for flow in self.flows if flow.verdict not in (REACHED, PacketVerdict.REFUSED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,12 @@ class Evidence:
         return first.verdict if first else self.prediction.first.verdict
 
     @cached_property
+    def unused(self) -> tuple[str, ...]:
+        """The endpoints (ADDRESS:PORT) that no flow was sent to; none where it is not known of each where it went."""
+        sent = {flow.translated.to if flow.translated else None for flow in self.flows}
+        return () if None in sent else tuple(each for each in self.prediction.endpoints if each not in sent)
+
+    @cached_property
     def foretold_lost(self) -> tuple[Foretold, ...]:
         """The foretold ways that do not end well."""
         return tuple(way for way in self.prediction.ways if way.verdict is not REACHED)
@@ -112,6 +121,13 @@ class Evidence:
         return (*seen, *(hop for way in self.failing for hop in way.hops))
 
     @cached_property
+    def serving(self) -> tuple[str, ...]:
+        """The nodes whose kube-proxies lead the flow to an endpoint: by their rules, or themselves."""
+        requests = (hop for way in self.prediction.ways for hop in way.hops if hop.way is Way.REQUEST)
+        found = dict.fromkeys(hop.at for hop in requests if "dst" in hop.changed or hop.hook == PROXY)
+        return tuple(at.removeprefix(NODE) for at in found if at.startswith(NODE))
+
+    @cached_property
     def nodes(self) -> tuple[str, ...]:
         """The nodes on the way, in its order."""
         found = dict.fromkeys(hop.at for way in self.prediction.ways for hop in way.hops if hop.at.startswith(NODE))
@@ -121,7 +137,7 @@ class Evidence:
 def _fits(flow: Flow, way: Foretold) -> bool:
     if flow.verdict is not way.verdict:
         return False
-    if flow.pod is None and any(hop.hook == "proxy" for hop in way.hops):
+    if flow.pod is None and any(hop.hook == PROXY for hop in way.hops):
         return True
     translated = flow.translated.to if flow.translated else None
     known = translated is None or way.translated is None or translated == way.translated

@@ -50,21 +50,31 @@ def _unknown(evidence: Evidence) -> Finding:
 
 
 FARE_WELL: tuple[Judge, ...] = (
+    objects.behind_proxy,
     drifted.duplicated,
     objects.shared_address,
     drifted.too_large,
     proxies.left_behind,
+    proxies.not_followed,
     objects.too_broad,
     programs.wrong_resolver,
+    proxies.cut_off,
 )
-"""What goes wrong beside flows that arrive: larger packets, older flows, other Pods, names."""
-LOST_AS_FORETOLD: tuple[Judge, ...] = (_overlapping, objects.shared_address, objects.in_objects, _unknown)
+"""What goes wrong beside flows that arrive: larger packets, older flows, Pods that get none, names, later changes."""
+LOST_AS_FORETOLD: tuple[Judge, ...] = (
+    _overlapping,
+    objects.shared_address,
+    drifted.keeps_unready,
+    objects.in_objects,
+    _unknown,
+)
 NOT_AS_FORETOLD: tuple[Judge, ...] = (
     _overlapping,
     objects.shared_address,
     drifted.in_both_kinds,
     strangers.by_stranger,
     proxies.at_proxy,
+    proxies.carried_by_nobody,
     drifted.on_the_way,
     strangers.not_masqueraded,
     proxies.left_behind,

@@ -1,4 +1,5 @@
-# All Pods made anew: with other addresses, since the old ones are given out last.
+# All Pods made anew; and a Service goes that has an address of theirs, or the next Pod would get it.
+for service in $(netlab get services | awk '/ 10\.244\./ {print $1}'); do netlab delete service "$service"; done
 netlab delete pod shell web-1 web-2 mail
 netlab apply -f - <<EOF
 apiVersion: v1
