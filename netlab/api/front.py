@@ -160,7 +160,14 @@ class Front(asyncio.Protocol):
         assert self._reception.access is not None
         assert self._transport is not None
         try:
-            await serve_spdy(carrier, upgrade.url, upgrade.target, upgrade.pod, self._reception.access)
+            await serve_spdy(
+                carrier,
+                upgrade.url,
+                upgrade.target,
+                pod=upgrade.pod,
+                cluster=self._reception.cluster,
+                access=self._reception.access,
+            )
         finally:
             self._transport.close()
 
