@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from netlab.api.encoding import Json
-from netlab.api.negotiation import Included, Wanted
+from netlab.api.http.negotiation import Included, Wanted
 from netlab.api.tables import cluster, network, workloads
 from netlab.api.tables.column import Column, Layout
 from netlab.model.objects import (

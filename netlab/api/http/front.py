@@ -16,8 +16,8 @@ from yarl import URL
 
 from netlab.api.authentication import FIRST_REQUESTS, identify
 from netlab.api.cluster import Cluster
-from netlab.api.pod_requests import CONNECTING, check_running, command_request, serve_spdy
-from netlab.api.requests import Target, parse_path
+from netlab.api.http.pod_requests import CONNECTING, check_running, command_request, serve_spdy
+from netlab.api.http.requests import Target, parse_path
 from netlab.api.statuses import Refusal
 from netlab.api.streams.access import PodAccess
 from netlab.model.objects import Pod

@@ -10,7 +10,7 @@ from multidict import MultiMapping
 from yarl import URL
 
 from netlab.api.cluster import Cluster
-from netlab.api.requests import Target
+from netlab.api.http.requests import Target
 from netlab.api.statuses import bad_request, no_such_resource, not_allowed
 from netlab.api.streams import commands, forwarding, websockets
 from netlab.api.streams.access import PodAccess
