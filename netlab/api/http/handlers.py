@@ -12,7 +12,6 @@ from netlab.api.encoding import Json, check_kind, decode, decode_json, encode
 from netlab.api.http import negotiation
 from netlab.api.http.bodies import Body, read_body, validation_of, without_unknown
 from netlab.api.http.listing import Answer, list_objects, watch_objects
-from netlab.api.http.negotiation import Form
 from netlab.api.http.pages import Pages
 from netlab.api.http.patch_requests import patch_object
 from netlab.api.http.pod_requests import CONNECTING, handle_pod
@@ -29,6 +28,7 @@ from netlab.api.statuses import (
     not_allowed,
 )
 from netlab.api.streams.access import PodAccess
+from netlab.api.tables.forms import Form
 from netlab.api.tables.table import partial, table
 from netlab.api.write_options import DeleteOptions, WriteOptions, delete_options, write_options
 from netlab.model.objects import Endpoints, Event, KubernetesObject, Namespace, Pod, Service

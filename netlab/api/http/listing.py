@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from netlab.api.encoding import Json
-from netlab.api.http.negotiation import PLAIN, Form, Included, Wanted
 from netlab.api.http.pages import Page, Pages
 from netlab.api.http.requests import ListOptions, Target
 from netlab.api.http.watching import Spell, Watch, bookmark_line, error_line, event_line
@@ -19,6 +18,7 @@ from netlab.api.journal import EventType
 from netlab.api.selectors import predicate
 from netlab.api.statuses import Refusal, expired
 from netlab.api.store import Store
+from netlab.api.tables.forms import PLAIN, Form, Included, Wanted
 from netlab.api.tables.table import partial, table
 
 log = logging.getLogger(__name__)
