@@ -77,7 +77,8 @@ class Desk:
             return name, found[name]
         if len(found) == 1:
             return next(iter(found.items()))
-        raise NotFound(_none_started(name, found=list(found), dead=[lab for lab in known if lab not in running]))
+        dead = [lab for lab in known if lab not in running and (name is None or lab.startswith(name))]
+        raise NotFound(_none_started(name, found=list(found), dead=dead))
 
     def folder(self, name: str | None) -> tuple[LabFolder, Session]:
         """The folder of a started lab."""
