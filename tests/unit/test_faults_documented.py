@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 from pathlib import Path
 
 from netlab.faults.catalogue import CATALOGUE
@@ -21,7 +22,8 @@ def test_the_table_of_the_document_is_the_catalogue() -> None:
     """With NETLAB_WRITE_DOCS=1 in the environment the table is written anew."""
     text = DOCUMENT.read_text()
     before, rest = text.split(HEAD)
-    after = rest[len("".join(line for line in rest.splitlines(keepends=True) if line.startswith("|"))) :]
+    rows = takewhile(lambda line: line.startswith("|"), rest.splitlines(keepends=True))
+    after = rest[len("".join(rows)) :]
     if os.environ.get("NETLAB_WRITE_DOCS"):
         DOCUMENT.write_text(before + table() + after)
         return
