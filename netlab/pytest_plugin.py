@@ -48,12 +48,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         parametrize_modes(metafunc)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where a test has a lab, have what starts it get ready beside all else that happens until then."""
+    wanted = any("netlab_labs" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.getoption("collectonly"):
+        from netlab.lab.nursery import nursery  # noqa: PLC0415 - by first use
+
+        nursery()
+
+
 @pytest.fixture(scope="session")
 def netlab_labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
     """The labs of this run, or of this worker of it."""
-    from netlab.lab.nursery import nursery  # noqa: PLC0415
-
-    nursery()  # it gets ready while all else is imported
     from netlab.testing.labs import Labs  # noqa: PLC0415
 
     labs = request.config.stash[LABS] = Labs(request.config)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from netlab.api.front import Reception
+from netlab.api.http.front import Reception
 from netlab.model.paths import LabPaths
 
 SHUTDOWN_SECONDS = 2.0

@@ -69,13 +69,16 @@ def _answer_of(child: int, reading: int) -> bytes:
     os.set_blocking(reading, False)
     answer, deadline = bytearray(), time.monotonic() + PATIENCE_SECONDS
     ended = os.pidfd_open(child)
+    watched: tuple[int, ...] = (reading, ended)
     try:
         while (left := deadline - time.monotonic()) > 0:
-            ready = _ready(reading, ended, seconds=left)
+            ready, before = _ready(*watched, seconds=left), len(answer)
             while part := _part(reading):
                 answer += part
             if ended in ready:
                 return bytes(answer)
+            if len(answer) == before:
+                watched = (ended,)  # the pipe's other end is closed, of which poll would tell for ever
         signal.pidfd_send_signal(ended, signal.SIGKILL)
         raise KernelError("compile rules", "libxtables", errno.ETIMEDOUT)
     finally:

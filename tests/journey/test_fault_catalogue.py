@@ -111,7 +111,7 @@ def prove(lab: Lab, mode: str, fault: FaultName) -> None:
 def cause(lab: Lab, way: str, mode: str) -> str | None:
     """What `netlab why` says is the cause; with it comes a remedy."""
     from_, _, to = way.partition(" -> ")
-    done = lab.run("why", from_, fault_lab.target(to, mode), "--timeout", "0.5", "-o", "json")
+    done = lab.run("why", from_, fault_lab.target(to, mode), "--timeout", "0.5", "-o", "json", seconds=240)
     found = json.loads(done.out)
     assert bool(found["cause"]) == bool(found["remedy"]) == bool(done.status)
     named: str | None = found["cause"]
@@ -127,7 +127,8 @@ def looks_well(lab: Lab, told: Story) -> bool:
 def settled(lab: Lab, expected: Mapping[str, str]) -> Mapping[str, str]:
     """How packets fare once it is as expected, or after some seconds.
 
-    A readiness probe needs its time, and a kube-proxy that was cut off asks the API server every five seconds.
+    A readiness probe needs its time, and a kube-proxy that was cut off asks the API server every five seconds. IPVS
+    remembers a client's port for a minute: who asks a Pod from there directly is answered from the Service's address.
     """
     seen: list[Mapping[str, str]] = []
 
@@ -135,5 +136,5 @@ def settled(lab: Lab, expected: Mapping[str, str]) -> Mapping[str, str]:
         seen.append(fares(lab))
         return seen[-1] == expected
 
-    comes_true(as_expected, within=20)
+    comes_true(as_expected, within=60 if mode_of(lab) == "ipvs" else 20)
     return seen[-1]
