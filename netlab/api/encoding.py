@@ -53,8 +53,12 @@ def decode(kind: type[K], body: bytes) -> K:
 
 
 def decode_json(kind: type[K], value: dict[str, Json]) -> K:
-    """The object that a JSON object is. Raises Refusal as `decode` does."""
-    return decode(kind, json.dumps(value).encode())
+    """The object that a JSON object is. Raises Refusal as `decode` does, and 413 where it is too large."""
+    body = json.dumps(value).encode()
+    if len(body) > OBJECT_LIMIT:
+        message = f"Request entity too large: the object would be {len(body)} bytes: limit is {OBJECT_LIMIT}"
+        raise Refusal(413, "RequestEntityTooLarge", message)
+    return decode(kind, body)
 
 
 def decode_trusted(kind: type[K], body: bytes) -> K:
@@ -72,6 +76,8 @@ def parse(body: bytes) -> Json:
     return parsed
 
 
+OBJECT_LIMIT = 3 * 1024 * 1024
+"""Bytes of an object's JSON, as of a request's body in Kubernetes."""
 DEPTH_LIMIT = 100
 """Levels of lists and objects inside one another: more than any Kubernetes object has, fewer than Python's stack."""
 _UNUSUAL = re.compile(rb"null|NaN|Infinity|[0-9][eE]\+?[0-9]{3}")

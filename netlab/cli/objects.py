@@ -13,6 +13,7 @@ from netlab.cli.options import Format, Lab, Namespace, Output
 from netlab.cli.output import Json, emit, say, write
 
 if TYPE_CHECKING:
+    from netlab.api.encoding import Json as ApiJson
     from netlab.api.sync_client import SyncClient
     from netlab.model.objects import KubernetesObject
 
@@ -34,7 +35,6 @@ def get(
     output: Output = Format.TABLE,
 ) -> None:
     """Show objects of the lab's API server."""
-    from netlab.api.encoding import as_json
     from netlab.cli import arguments
     from netlab.cli.object_tables import table
 
@@ -44,14 +44,13 @@ def get(
     class_, name = arguments.kind_and_name(kind) if name is None else (arguments.kind(kind), name)
     with _client(lab) as client:
         one = client.get(class_, name, namespace=namespace)
-    emit(as_json(one), output, lambda: table(class_, [one]))
+    emit(_shown(one), output, lambda: table(class_, [one]))
 
 
 def _get_all(
     kinds: Sequence[type[KubernetesObject]], namespace: str | None, selector: str, *, lab: str | None, output: Format
 ) -> None:
     """Show every object of these kinds; `namespace` None means of every namespace."""
-    from netlab.api.encoding import as_json
     from netlab.cli.object_tables import table
 
     with _client(lab) as client:
@@ -59,7 +58,7 @@ def _get_all(
             each: client.list(each, namespace=namespace if each.NAMESPACED else None, label_selector=selector)[0]
             for each in kinds
         }
-    items = [as_json(value) for values in found.values() for value in values]
+    items = [_shown(value) for values in found.values() for value in values]
     if not items and output is Format.TABLE:
         here = f"in namespace {namespace}" if namespace else "here"
         say(f"no {' or '.join(each.PLURAL for each in kinds)} {here}")
@@ -144,6 +143,17 @@ def _read(file: Path | None, namespace: str) -> tuple[KubernetesObject, ...]:
     if file is None:
         raise wrong("no file is named", "-f FILE, or -f - for standard input")
     return read_manifest(file, namespace=namespace)
+
+
+def _shown(value: KubernetesObject) -> dict[str, ApiJson]:
+    """The object without the account of who set which field, as kubectl shows it."""
+    from netlab.api.encoding import as_json
+
+    document = as_json(value)
+    metadata = document.get("metadata")
+    if isinstance(metadata, dict):
+        metadata.pop("managedFields", None)
+    return document
 
 
 def _title(value: KubernetesObject) -> str:

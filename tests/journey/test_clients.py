@@ -83,6 +83,14 @@ def a_pod(core: Any) -> str:
     return str(min(pod.metadata.name for pod in core.list_namespaced_pod("default", label_selector="app=web").items))
 
 
+def own_program(text: str, kubeconfig: Path, pod: str) -> str:
+    """What a program prints that is given the kubeconfig and a Pod's name; its open files end with it."""
+    command = [sys.executable, "-c", text, str(kubeconfig), pod]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 # --- both
 
 
@@ -232,10 +240,9 @@ while part := connection.recv(4096):
 
 def test_the_official_client_forwards_a_port(api: Any, kubeconfig: Path) -> None:
     pod = a_pod(client.CoreV1Api(api))
-    command = [sys.executable, "-c", FORWARDING, str(kubeconfig), pod]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("HTTP/1.1 200"), done.stderr
-    assert done.stdout.rstrip().endswith(pod)
+    answer = own_program(FORWARDING, kubeconfig, pod)
+    assert answer.startswith("HTTP/1.1 200")
+    assert answer.rstrip().endswith(pod)
 
 
 # --- lightkube
@@ -275,11 +282,20 @@ def test_lightkube_lists_watches_and_waits(light: Any) -> None:
     assert [each.metadata.name for each in light.list(ConfigMap)] == []
 
 
-def test_lightkube_scales_runs_and_reads_logs(light: Any) -> None:
+LIGHT_EXEC = """
+import sys, lightkube
+client = lightkube.Client(config=lightkube.KubeConfig.from_file(sys.argv[1]))
+command = ["sh", "-c", "cat; echo no >&2; exit 3"]
+answer = client.exec(sys.argv[2], command=command, stdin="in", stdout=True, stderr=True)
+print(answer.stdout, answer.stderr.strip(), answer.exit_code, sep="\\n")
+"""
+"""A program of its own: a thread of the client's goes on reading a connection that the client has closed."""
+
+
+def test_lightkube_scales_runs_and_reads_logs(light: Any, kubeconfig: Path) -> None:
     scale = Deployment.Scale(metadata=ObjectMeta(name="web", namespace="default"), spec=ScaleSpec(replicas=2))
     light.replace(scale)
     assert light.get(Deployment, "web").spec.replicas == 2
     pod = min(each.metadata.name for each in light.list(Pod, labels={"app": "web"}))
-    answer = light.exec(pod, command=["sh", "-c", "cat; echo no >&2; exit 3"], stdin="in", stdout=True, stderr=True)
-    assert (answer.stdout, answer.stderr.strip(), answer.exit_code) == ("in", "no", 3)
+    assert own_program(LIGHT_EXEC, kubeconfig, pod).split("\n") == ["in", "no", "3", ""]
     assert "answering on TCP port 80" in "".join(light.log(pod))

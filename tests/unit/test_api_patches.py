@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_asking import DEPLOYMENTS, OPERATIONS, SERVICES, STRATEGIC, Server, a_server, deployment, service
+from api_asking import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    MERGE,
+    OPERATIONS,
+    SERVICES,
+    STRATEGIC,
+    Server,
+    a_server,
+    deployment,
+    service,
+)
 
 from netlab.api.openapi.shapes import shape_of
 from netlab.api.patches.strategic import strategic_merge
@@ -48,6 +59,8 @@ def test_operations_are_all_done_or_none(server: Server) -> None:
         ([{"op": "add", "path": "/spec/ports/7", "value": {}}], 422),
         ([{"op": "replace", "path": "/metadata/name", "value": "other"}], 400),
         ([{"op": "test", "path": "/kind", "value": "Service"}] * 10_001, 413),
+        ([{"op": "copy", "from": "/metadata", "path": f"/metadata/{key}"} for key in range(40)], 413),
+        ([{"op": "copy", "from": "/nothing", "path": "/metadata/annotations"}], 422),
     ],
 )
 def test_operations_that_cannot_be_done_are_refused(server: Server, patch: Any, status: int) -> None:
@@ -55,6 +68,14 @@ def test_operations_that_cannot_be_done_are_refused(server: Server, patch: Any, 
     answer = server.ask("PATCH", f"{SERVICES}/web", patch, kind=OPERATIONS)
     assert (answer.status, answer.body["kind"]) == (status, "Status")
     assert server.ok("GET", f"{SERVICES}/web") == before
+
+
+def test_an_object_cannot_be_patched_beyond_the_limit_of_a_body(server: Server) -> None:
+    value = {"metadata": {"name": "big"}, "data": {"a": "x" * 2_000_000}}
+    before = server.ok("POST", CONFIG_MAPS, value)
+    answer = server.ask("PATCH", f"{CONFIG_MAPS}/big", {"data": {"b": "x" * 2_000_000}}, kind=MERGE)
+    assert (answer.status, answer.body["reason"]) == (413, "RequestEntityTooLarge")
+    assert server.ok("GET", f"{CONFIG_MAPS}/big") == before
 
 
 def test_a_strategic_patch_merges_ports_by_their_numbers(server: Server) -> None:

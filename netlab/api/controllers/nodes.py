@@ -60,6 +60,16 @@ class NodeController:
             self._store.update(_completed(present, entry))
 
 
+def _capacity(entry: NodeEntry) -> dict[str, str]:
+    """This machine's processors and memory, which all nodes share, and how many Pods have an address on the node.
+
+    Nothing is counted against the first two; `kubectl describe node` divides by them.
+    """
+    kilobytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    pods = min((cidr.num_addresses - 2 for cidr in entry.pod_cidrs), default=0)
+    return {"cpu": str(os.cpu_count() or 1), "memory": f"{kilobytes}Ki", "pods": str(max(0, pods))}
+
+
 def _info() -> NodeInfo:
     """What all of a lab's nodes run on: this machine's kernel, and netlab in place of a container runtime."""
     machine = os.uname()
@@ -92,6 +102,8 @@ def _completed(node: Node, entry: NodeEntry) -> Node:
         *(NodeAddress(type="InternalIP", address=address) for address in entry.addresses),
         NodeAddress(type="Hostname", address=entry.name),
     )
-    status: NodeStatus = node.status.model_copy(update={"addresses": addresses, "node_info": _info()})
+    capacity = _capacity(entry)
+    told = {"addresses": addresses, "node_info": _info(), "capacity": capacity, "allocatable": capacity}
+    status: NodeStatus = node.status.model_copy(update=told)
     metadata = metadata.model_copy(update={"labels": labels, "annotations": annotations})
     return node.model_copy(update={"metadata": metadata, "status": status})

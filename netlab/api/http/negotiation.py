@@ -9,8 +9,6 @@ from netlab.api.tables.forms import PLAIN, Form, Included, Wanted
 
 JSON = "application/json"
 META_VERSIONS = ("v1", "v1beta1")
-
-
 _ANY = ("*/*", "application/*", JSON)
 
 

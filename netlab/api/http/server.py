@@ -17,6 +17,7 @@ from aiohttp import web
 
 from netlab.api.authentication import FIRST_REQUESTS, FirstRequests, authenticated
 from netlab.api.cluster import Cluster
+from netlab.api.encoding import OBJECT_LIMIT
 from netlab.api.http import describing
 from netlab.api.http.bodies import WARNINGS
 from netlab.api.http.front import Reception
@@ -31,8 +32,8 @@ from netlab.model.paths import LabPaths
 
 log = logging.getLogger(__name__)
 
-BODY_LIMIT = 3 * 1024 * 1024
-"""Bytes of a request's body, as in Kubernetes."""
+BODY_LIMIT = OBJECT_LIMIT
+"""Bytes of a request's body."""
 BACKLOG = 128
 STOP = web.AppKey("STOP", asyncio.Event)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -92,6 +92,8 @@ async def over_spdy(carrier: ByteStream, access: PodAccess, pod: Pod) -> None:
         async for frame, headers in connection.events():
             if frame.type is FrameType.SYN_STREAM:
                 request, port = headers.get("requestid", headers.get("port", "")), headers.get("port", "")
+                if len(errors) > STREAMS_LIMIT:
+                    return
                 if headers.get("streamtype") == "error":
                     errors[request] = frame.stream
                 elif port.isdecimal() and len(forwards) < STREAMS_LIMIT:

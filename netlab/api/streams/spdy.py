@@ -107,6 +107,8 @@ class SpdySession:
                 frame.type is FrameType.SYN_STREAM
                 and (channel := _TYPES.get(headers.get("streamtype", ""))) is not None
             ):
+                if len(names) > len(Channel):
+                    break
                 names[frame.stream], self._streams[channel] = channel, frame.stream
                 if self._expected <= self._streams.keys():
                     self._opened.set()

@@ -13,7 +13,7 @@ from enum import IntEnum
 
 VERSION = 3
 FIN = 0x01
-FRAME_LIMIT = 1 << 20
+FRAME_LIMIT = 1 << 18
 """Bytes of a frame that is read."""
 HEADERS_LIMIT = 64 * 1024
 """Bytes of a stream's headers once they are unpacked."""

@@ -50,6 +50,8 @@ class NodeInfo(Part):
 class NodeStatus(Part):
     addresses: tuple[NodeAddress, ...] = ()
     node_info: NodeInfo | None = None
+    capacity: dict[str, str] = Field(default_factory=dict)
+    allocatable: dict[str, str] = Field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
 
 
