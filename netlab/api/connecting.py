@@ -10,6 +10,7 @@ from functools import partial
 import aiohttp
 from aiohttp import hdrs
 
+from netlab.api import tls_buffers
 from netlab.errors import InvalidInput, Problem
 from netlab.model.access import ServerAccess
 
@@ -35,6 +36,7 @@ def open_session(access: ServerAccess) -> aiohttp.ClientSession:
         unix = aiohttp.UnixConnector(str(access.socket), limit=0)
         return aiohttp.ClientSession(connector=unix, timeout=timeout)
     secure = tls(access) if access.url.startswith("https:") else False
+    tls_buffers.keep_small()
     options = NEAR_KEEPALIVE if access.in_lab else KEEPALIVE
     connector = aiohttp.TCPConnector(ssl=secure, limit=0, socket_factory=partial(_socket, options=options))
     return aiohttp.ClientSession(connector=connector, timeout=timeout)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from netlab.api import tls_buffers
 from netlab.api.http.front import Reception
 from netlab.model.paths import LabPaths
 
@@ -54,6 +55,7 @@ async def doors(
     reception: Reception, paths: LabPaths, open_doors: OpenDoors, patience: Patience | None = None
 ) -> AsyncIterator[None]:
     """Serve by TLS at every door that is there or comes. Connections that came in by one are the server's to end."""
+    tls_buffers.keep_small()
     served = Doors(reception, paths, patience or Patience())
     stop = open_doors(served.take)
     try:

@@ -13,6 +13,7 @@ from netlab.model.objects import Pod
 from netlab.model.rules import IPAddress
 from netlab.model.state import LabState, NamespaceState, Veth
 from netlab.plan.compose import lab_state
+from netlab.plan.control_plane import API_PORT, control_plane
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.lab_config import lab_config
 from netlab.trace.claims import NodeProxy
@@ -117,12 +118,19 @@ class TracedLab:
     @cached_property
     def _listeners(self) -> dict[tuple[str, str, int | None], Listener]:
         """Every declared port counts as answered: what a command really listens on, its file does not say."""
-        return {
+        pods = {
             (self._place_of(pod), port.protocol.lower(), port.container_port): Listener(pod_name(pod), each.name)
             for pod in self.view.pods
             for each in pod.spec.containers
             for port in each.ports
         }
+        return pods | self._api_server()
+
+    def _api_server(self) -> dict[tuple[str, str, int | None], Listener]:
+        node = control_plane(self.view.topology.spec)
+        if node is None:
+            return {}
+        return {(str(Place(PlaceKind.NODE, node.name)), "tcp", API_PORT): Listener(None, "the API server")}
 
     def _health_check(self, machine: Machine, packet: Packet) -> Listener | None:
         """A Service's healthCheckNodePort, which kube-proxy itself answers."""

@@ -106,6 +106,7 @@ def test_pods_and_nodes_find_the_server_as_a_service_and_an_outsider_on_the_node
     assert asked(lab, "pod/web-2", by_address, certificate="kubelet-node2") == "PodList"
     assert asked(lab, "node/node2", by_address, certificate="kube-proxy-node2") == "PodList"
     assert asked(lab, "external/client", on_the_wire, certificate="admin") == "PodList"
+    assert lab.json("trace", "pod/shell", "service/kubernetes:443")["agrees"] is True
     for where, url in (("pod/shell", by_name), ("node/node1", on_the_wire), ("external/client", on_the_wire)):
         assert asked(lab, where, url) == "401 Unauthorized"
 

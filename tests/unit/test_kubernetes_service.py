@@ -13,7 +13,7 @@ import pytest
 from netlab.api.cluster import Cluster
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
-from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Service
+from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Node, Service
 from netlab.model.topology import Topology
 from netlab.plan.control_plane import CONTROL_PLANE_LABEL, kubernetes_address
 
@@ -52,6 +52,11 @@ def behind_it(cluster: Cluster) -> list[str]:
     return [address for endpoint in the_slice(cluster).endpoints for address in endpoint.addresses]
 
 
+def roles(cluster: Cluster) -> dict[str, bool]:
+    """Which nodes say that they are the control plane's, as `kubectl get nodes` shows it."""
+    return {node.metadata.name: CONTROL_PLANE_LABEL in node.metadata.labels for node in cluster.store.list(Node)}
+
+
 def test_it_has_the_first_address_of_the_range_and_the_first_nodes_port_6443() -> None:
     with a_cluster(a_topology()) as cluster:
         spec, found = the_service(cluster).spec, the_slice(cluster)
@@ -65,6 +70,7 @@ def test_it_has_the_first_address_of_the_range_and_the_first_nodes_port_6443() -
 def test_the_node_with_the_label_of_a_control_plane_comes_before_the_first_one() -> None:
     with a_cluster(a_topology({"name": "node1"}, {"name": "node2", "labels": {CONTROL_PLANE_LABEL: ""}})) as cluster:
         assert behind_it(cluster) == ["172.18.0.3"]
+        assert roles(cluster) == {"node1": False, "node2": True}
 
 
 def test_it_is_of_the_first_family_of_services_alone() -> None:
@@ -87,8 +93,10 @@ def test_it_follows_when_the_control_plane_is_another_node() -> None:
     with a_cluster(a_topology()) as cluster:
         (present,) = cluster.store.list(Topology)
         nodes = tuple(node for node in present.spec.nodes if node.name != "node1")
+        assert roles(cluster) == {"node1": True, "node2": False}
         cluster.update(present.model_copy(update={"spec": present.spec.model_copy(update={"nodes": nodes})}))
         assert behind_it(cluster) == ["172.18.0.3"]
+        assert roles(cluster) == {"node2": True}
 
 
 def test_its_address_is_nobody_elses_even_while_it_is_deleted() -> None:

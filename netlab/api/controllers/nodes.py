@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from netlab import __version__
 from netlab.api.controllers.index import Index
 from netlab.api.store import Change, Store
 from netlab.api.versions import VERSION
 from netlab.model.objects import Node, NodeAddress, NodeInfo, NodeSpec, NodeStatus, ObjectMeta, Pod
-from netlab.model.topology import NodeEntry, Topology
+from netlab.model.topology import NodeEntry, Topology, TopologySpec
+from netlab.plan.control_plane import CONTROL_PLANE_LABEL, control_plane
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """What Kubernetes calls processors that the kernel calls otherwise."""
@@ -35,7 +36,7 @@ class NodeController:
 
     def reconcile(self, key: str) -> None:
         """Make Nodes that the Topology has, and remove those that it has not, with their Pods."""
-        entries = {entry.name: entry for topology in self._store.list(Topology) for entry in topology.spec.nodes}
+        entries = {entry.name: entry for topology in self._store.list(Topology) for entry in _with_roles(topology.spec)}
         for node in self._store.list(Node):
             entry = entries.get(node.metadata.name)
             if entry is None or _pod_cidrs(entry) != node.spec.pod_cidrs:
@@ -85,6 +86,14 @@ def _info() -> NodeInfo:
         system_uuid="",
         boot_id="",
     )
+
+
+def _with_roles(spec: TopologySpec) -> Iterator[NodeEntry]:
+    """The nodes, the control plane's with the label that says so, as in a cluster that kubeadm made."""
+    chosen = control_plane(spec)
+    for entry in spec.nodes:
+        role = {CONTROL_PLANE_LABEL: ""} if entry is chosen else {}
+        yield entry.model_copy(update={"labels": {**role, **entry.labels}})
 
 
 def _pod_cidrs(entry: NodeEntry) -> tuple[str, ...]:
