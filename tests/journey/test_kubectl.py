@@ -60,7 +60,7 @@ def kubectl(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     return kubectl
 
 
-def answers(kubectl: Kubectl, target: str, *, count: int = 12) -> set[str]:
+def answers(kubectl: Kubectl, target: str, *, count: int = 5) -> set[str]:
     """Who answers to the Pod `client`, asked so often."""
     script = f"for i in $(seq {count}); do curl -s --max-time 5 http://{target}/hostname; echo; done"
     return set(kubectl.do("exec", "client", "--", "sh", "-c", script).split())
