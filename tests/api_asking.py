@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.api.cluster import Cluster
-from netlab.api.server import listen, serving
+from netlab.api.http.server import listen, serving
 from netlab.api.store import Store
 from netlab.api.sync_client import SyncClient
 from netlab.model.objects import ObjectMeta

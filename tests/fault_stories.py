@@ -71,7 +71,7 @@ def all_are(ways: tuple[str, ...], how: str) -> dict[str, str]:
     return dict.fromkeys(ways, how)
 
 
-UNKNOWN_SERVICE = {"iptables": "unreachable", "nftables": "dropped"}
+UNKNOWN_SERVICE = {"iptables": "unreachable", "nftables": "dropped", "ipvs": "unreachable"}
 """How packets to an address of the Service range fare that a node has no rule for."""
 MTU_SIGHTS = (
     "little answered, a segment answered, more answered",

@@ -20,7 +20,7 @@ from leaks import remaining
 
 from netlab.agents import kube_proxy
 from netlab.agents.kube_proxy import AgentOptions
-from netlab.api import server
+from netlab.api.http import server
 from netlab.api.sync_client import SyncClient
 from netlab.kernel.namespaces import Namespaces
 from netlab.model.objects import EndpointSlice, Service

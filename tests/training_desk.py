@@ -16,6 +16,7 @@ from netlab.training.progress import ProgressFile
 
 LIBRARY = Path(__file__).parents[1] / "topologies" / "labs"
 NAMES = sorted(path.name for path in LIBRARY.iterdir())
+SCRIPT_SECONDS = 280
 
 
 class Learner:
@@ -42,7 +43,9 @@ class Learner:
     def run(self, script: Path) -> None:
         """Run a script, which must not fail; `netlab` in it goes to this lab."""
         told = {"PATH": f"{Path(NETLAB).parent}:{SYSTEM_PATH}", "NETLAB_LAB": self.folder.name}
-        done = replace(self.caller, environment=told).run("-eu", str(script), program="/bin/bash")
+        done = replace(self.caller, environment=told).run(
+            "-eu", str(script), program="/bin/bash", seconds=SCRIPT_SECONDS
+        )
         assert done.status == 0, f"{script.name}: {done.status}\n{done.out}{done.err}"
 
 

@@ -13,8 +13,14 @@ from netlab.model.access import ServerAccess
 KEY = "-----BEGIN PRIVATE KEY-----"
 
 
-def kubeconfig(name: str, access: ServerAccess) -> dict[str, Json]:
-    """The access with its client's certificate as a kubeconfig, in which cluster, user and context have that name."""
+def context_name(lab: str) -> str:
+    """What the lab is called in kubeconfigs."""
+    return f"netlab-{lab}"
+
+
+def kubeconfig(lab: str, access: ServerAccess) -> dict[str, Json]:
+    """The access with its client's certificate as a kubeconfig; cluster, user and context are called after the lab."""
+    name = context_name(lab)
     certificate, separator, key = access.certificate.partition(KEY)
     user: dict[str, Json] = {
         "client-certificate-data": _encoded(certificate),

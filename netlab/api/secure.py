@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from netlab.api import tls_buffers
-from netlab.api.front import Reception
+from netlab.api.http.front import Reception
 from netlab.model.paths import LabPaths
 
 SHUTDOWN_SECONDS = 2.0

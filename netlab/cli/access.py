@@ -76,17 +76,18 @@ def kubectl(
 def _text(paths: LabPaths, *, internal: bool) -> str:
     import yaml
 
+    from netlab.api.kubeconfig import kubeconfig as spelled
     from netlab.lab import access
 
     found = access.wire_access(paths) if internal else access.local_access(paths)
-    return yaml.safe_dump(access.kubeconfig(paths.lab, found), sort_keys=False)
+    return yaml.safe_dump(spelled(paths.lab, found), sort_keys=False)
 
 
 def _is_of(paths: LabPaths, file: Path) -> bool:
     """Whether an earlier `kubeconfig` of a lab of that name wrote the file: then nothing else is in it."""
     import yaml
 
-    from netlab.lab.access import context_name
+    from netlab.api.kubeconfig import context_name
 
     try:
         found = yaml.safe_load(file.read_text())

@@ -24,6 +24,8 @@ VERDICT_OFFSET, VERDICT_BYTES = 32, 4
 """Of struct xt_standard_target: where a jump leads, which `HeldChain.leads_to` says by name."""
 OWN_CHAINS = ("KUBE-", "NETLAB-")
 LIST_RULESET = ("nft", "--stateless", "list", "ruleset")
+CLIENTS = re.compile(r"(\bset affinity-\S+ \{[^{}]*?)elements = \{[^{}]*\}")
+"""Whom kube-proxy's sets remember: packets write that, nobody's rules do."""
 PIECES = re.compile(r"[\n,]")
 
 
@@ -38,7 +40,8 @@ def _entries() -> Iterator[bytes]:
             yield from _legacy(read_table(family, name))
     if any(base_chain_hooks(family) for family in Family):
         # The elements of maps and sets come in no order: each counts for itself.
-        yield from (piece.strip().encode() for piece in PIECES.split(output_of(LIST_RULESET)))
+        text = CLIENTS.sub(r"\1", output_of(LIST_RULESET))
+        yield from (piece.strip().encode() for piece in PIECES.split(text) if piece.strip())
 
 
 def _legacy(table: HeldTable) -> Iterator[bytes]:

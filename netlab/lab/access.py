@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
-from netlab.api.encoding import Json
 from netlab.errors import NotFound
 from netlab.kernel import namespaces
 from netlab.lab import control
@@ -15,7 +13,6 @@ from netlab.model.paths import LabPaths
 
 ADMIN = "admin"
 LOOPBACK = "127.0.0.1"
-KEY = "-----BEGIN PRIVATE KEY-----"
 
 
 def local_access(paths: LabPaths) -> ServerAccess:
@@ -34,35 +31,9 @@ def wire_access(paths: LabPaths) -> ServerAccess:
     return _administrator(paths, _text(paths, paths.server_url))
 
 
-def kubeconfig(lab: str, access: ServerAccess) -> dict[str, Json]:
-    """A kubeconfig with that one access, which every client of Kubernetes takes; all in it is called after the lab.
-
-    Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
-    """
-    name = context_name(lab)
-    cluster: dict[str, Json] = {"certificate-authority-data": _encoded(access.authority), "server": access.url}
-    user: dict[str, Json] = {
-        "client-certificate-data": _encoded(access.certificate),
-        "client-key-data": _encoded(access.key),
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": name, "cluster": cluster}],
-        "users": [{"name": name, "user": user}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "current-context": name,
-    }
-
-
-def context_name(lab: str) -> str:
-    """What the lab is called in kubeconfigs."""
-    return f"netlab-{lab}"
-
-
 def _administrator(paths: LabPaths, url: str) -> ServerAccess:
-    certificate, separator, key = _text(paths, paths.certificate(ADMIN)).partition(KEY)
-    return ServerAccess(url=url, authority=_text(paths, paths.authority), certificate=certificate, key=separator + key)
+    certificate = _text(paths, paths.certificate(ADMIN))
+    return ServerAccess(url=url, authority=_text(paths, paths.authority), certificate=certificate)
 
 
 def _text(paths: LabPaths, file: Path) -> str:
@@ -70,7 +41,3 @@ def _text(paths: LabPaths, file: Path) -> str:
         return file.read_text()
     except FileNotFoundError:
         raise NotFound(f"lab {paths.lab} has no certificates yet: its first nodes have not come") from None
-
-
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from netlab.agents import kube_proxy, kubelet
-from netlab.api import server
+from netlab.api.http import server
 from netlab.errors import NetlabError
 from netlab.kernel.namespaces import open_namespace
 from netlab.kernel.syscalls import CLONE_NEWNET, setns

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import KernelError, NotFound
 from netlab.kernel import conntrack, links, readback
+from netlab.kernel.clients import forget_clients
 from netlab.kernel.fingerprint import differing, fingerprint, hashed
 from netlab.kernel.namespaces import inside, names_of
 from netlab.kernel.rule_fingerprint import rule_fingerprint
@@ -22,16 +22,13 @@ from netlab.lab.baseline import Fingerprints
 from netlab.lab.rules import balancer_rules
 from netlab.model.modes import ProxyMode
 from netlab.model.names import Place, PlaceKind, fabric_namespace, network_namespace
-from netlab.model.objects import Node, Pod
+from netlab.model.objects import Node, Pod, Service
 from netlab.model.paths import LabPaths
 from netlab.model.topology import Topology
 from netlab.plan.compose import lab_state
 from netlab.plan.diff import diff
 from netlab.plan.sysctls import MANAGED
 
-RECENT = Path("/proc/thread-self/net/xt_recent")
-"""Who was whose client, for Services with sessionAffinity: a file a list."""
-EMPTY_LIST = "/\n"
 Arguments = Mapping[str, str | int | float | None]
 
 
@@ -74,13 +71,15 @@ def tidy(paths: LabPaths, arguments: Arguments) -> str:
     with SyncClient(paths.api_socket) as client:
         topology = client.get(Topology, paths.lab)
         require_machines(paths, topology)
+        with_clients = any(each.spec.session_affinity == "ClientIP" for each in client.list(Service)[0])
         proxies.report(paths, arguments)
+        _forget_traffic(names_of(paths.lab), with_clients=with_clients)
         now = fingerprints(paths, topology)
         if now != remembered:
             _make_again(paths, client, topology)
             proxies.report(paths, {**arguments, "compare": "yes"})
+            _forget_traffic(names_of(paths.lab), with_clients=with_clients)
             now = fingerprints(paths, topology)
-    _forget_connections(now)
     differs = {
         name: parts
         for name in sorted(remembered.keys() | now.keys())
@@ -89,14 +88,14 @@ def tidy(paths: LabPaths, arguments: Arguments) -> str:
     return json.dumps({"differs": differs, "kernel": now})
 
 
-def _forget_connections(names: Iterable[str]) -> None:
-    """And clients. An ordinary user may not write the lists of clients: they belong to the machine's root."""
+def _forget_traffic(names: Iterable[str], *, with_clients: bool) -> None:
+    """Connections, and who was whose client."""
     for name in names:
-        with inside(name), contextlib.suppress(KernelError):  # a kernel without conntrack remembers nothing
-            conntrack.flush()
-            for clients in RECENT.glob("*") if RECENT.is_dir() else ():
-                with contextlib.suppress(PermissionError):
-                    clients.write_text(EMPTY_LIST)
+        with inside(name):
+            with contextlib.suppress(KernelError):  # a kernel without conntrack remembers nothing
+                conntrack.flush()
+            if with_clients:
+                forget_clients()
 
 
 def _make_again(paths: LabPaths, client: SyncClient, topology: Topology) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 import aiohttp
 
 from netlab.api.cluster import Cluster
-from netlab.api.server import listen, serving
+from netlab.api.http.server import listen, serving
 from netlab.api.store import Store
 from netlab.model.objects import ObjectMeta
 from netlab.model.topology import Topology

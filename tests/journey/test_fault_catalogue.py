@@ -111,7 +111,7 @@ def prove(lab: Lab, mode: str, fault: FaultName) -> None:
 def cause(lab: Lab, way: str, mode: str) -> str | None:
     """What `netlab why` says is the cause; with it comes a remedy."""
     from_, _, to = way.partition(" -> ")
-    done = lab.run("why", from_, fault_lab.target(to, mode), "--timeout", "0.5", "-o", "json")
+    done = lab.run("why", from_, fault_lab.target(to, mode), "--timeout", "0.5", "-o", "json", seconds=240)
     found = json.loads(done.out)
     assert bool(found["cause"]) == bool(found["remedy"]) == bool(done.status)
     named: str | None = found["cause"]

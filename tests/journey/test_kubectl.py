@@ -221,6 +221,16 @@ def test_commands_run_in_pods_and_end_with_their_status(kubectl: Kubectl) -> Non
     assert kubectl(f"logs --tail=1 {pod}").count("\n") == 1
 
 
+def test_a_throw_away_pod_says_what_its_command_does_and_is_gone(kubectl: Kubectl) -> None:
+    name = kubectl.do("run", "once", "--image=busybox", "--rm", "-i", "--restart=Never", "--", "getent", "hosts", "web")
+    assert "web.default.svc.cluster.local" in name
+    assert "NotFound" in kubectl.run("get", "pod", "once").err
+    slow = "sleep 2; echo late; exit 3"
+    done = kubectl.run("run", "slow", "--image=busybox", "--rm", "-i", "--restart=Never", "--", "sh", "-c", slow)
+    assert "late" in done.out
+    assert "NotFound" in kubectl.run("get", "pod", "slow").err
+
+
 def test_a_log_is_followed_until_its_pod_is_gone(kubectl: Kubectl) -> None:
     script = "echo first; while read line; do echo $line; done < /dev/null; exec sleep 600"
     kubectl.do("run", "talker", "--image=any", "--restart=Never", "--command", "--", "sh", "-c", script)

@@ -257,6 +257,22 @@ def test_connections_are_forgotten_and_background_processes_end() -> None:
         assert stage.run("node/node1", "ps -eo args | grep -c '^sleep 100' || true").strip() == "0"
 
 
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_who_was_whose_client_is_forgotten(mode: str) -> None:
+    with staged() as stage:
+        set_mode(stage.paths, ProxyMode(mode), node=None, progress=lambda _: None)
+        stage.client.patch(Service, "web", {"spec": {"sessionAffinity": "ClientIP"}})
+        assert stage.reaches()
+        baseline.remember(stage.paths, baseline.read(stage.paths).lab_file())
+        pods = set()
+        for _ in range(12):
+            found = control.probe(stage.paths, "pod/shell", "service/web:80", count=3).summary.pods
+            assert len(found) == 1, "affinity keeps a client to its Pod"
+            pods |= set(found)
+            assert stage.reset() == Reset()
+        assert len(pods) == 2, "after a reset the client is a new one"
+
+
 def test_a_lab_of_which_nothing_was_remembered_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no state to go back to"):
         reset(LabPaths("none", tmp_path))

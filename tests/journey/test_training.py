@@ -38,9 +38,15 @@ def report(somebody: Learner, *arguments: str) -> Any:
     return done.status, json.loads(done.out)
 
 
+def listed(caller: Caller, lab: str) -> Any:
+    """The lab's row of `netlab lab list`."""
+    return next(each for each in caller.json("lab", "list")["labs"] if each["name"] == lab)
+
+
 @pytest.mark.root
 def test_a_learner_reads_answers_asks_for_hints_and_is_graded(root: Caller) -> None:
     with learner(root, FIRST) as somebody:
+        before = listed(root, FIRST)["checks"]
         again = somebody.lab("start")
         assert (again.status, "is started already" in again.err) == (2, True)
         assert somebody.lab("task", "--lang", "ko").out.startswith("# 서비스는")
@@ -62,15 +68,15 @@ def test_a_learner_reads_answers_asks_for_hints_and_is_graded(root: Caller) -> N
         text = somebody.lab("check").out
         assert "the answer 'node/n1' is not what the lab shows" in text
         assert "10.244" not in text, "the grade gives no answer away"
-        somebody.run(somebody.folder.solutions[0])
+        somebody.run(somebody.folder.solutions[1])
         assert somebody.unmet() == []
-        row = next(each for each in root.json("lab", "list")["labs"] if each["name"] == FIRST)
-        assert (row["state"], row["checks"], row["hints"]) == ("solved", 3, 3)
+        row = listed(root, FIRST)
+        assert (row["state"], row["checks"] - before, row["hints"]) == ("solved", 3, 3)
         assert "1-look.sh" in somebody.lab("solution").out
         assert somebody.lab("stop").status == 0
         gone = root.run("lab", "check")
         assert (gone.status, "no lab is started" in gone.err) == (4, True)
-        assert next(e for e in root.json("lab", "list")["labs"] if e["name"] == FIRST)["state"] == "solved"
+        assert listed(root, FIRST)["state"] == "solved"
 
 
 @pytest.mark.root

@@ -21,8 +21,8 @@ import pytest
 from netlab.agents import kubelet
 from netlab.api.client import ApiClient
 from netlab.api.cluster import Cluster
+from netlab.api.http.server import listen, serving
 from netlab.api.journal import EventType
-from netlab.api.server import listen, serving
 from netlab.api.store import Store
 from netlab.kernel.namespaces import inside, open_namespace
 from netlab.kernel.syscalls import CLONE_NEWNET, setns

@@ -17,8 +17,8 @@ from netlab.api.client import ApiClient
 from netlab.api.cluster import Cluster
 from netlab.api.controllers.events import EventLimiter
 from netlab.api.controllers.loop import Controllers
+from netlab.api.http.server import listen, serving
 from netlab.api.recording import Recorder
-from netlab.api.server import listen, serving
 from netlab.api.store import Store
 from netlab.model.objects import Event, Node, ObjectMeta, Service
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from netlab.api.client import ApiClient
 from netlab.api.cluster import Cluster
+from netlab.api.http.server import listen, run, serving
 from netlab.api.journal import EventType
-from netlab.api.server import listen, run, serving
 from netlab.api.store import Store
 from netlab.api.sync_client import Outcome, SyncClient
 from netlab.errors import ApiError, NotFound

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.api.cluster import Cluster
-from netlab.api.server import listen, serving
+from netlab.api.http.server import listen, serving
 from netlab.api.store import Store
 from netlab.api.streams.channels import exit_status, terminal_size
 from netlab.api.streams.spdy_frames import (

@@ -25,9 +25,9 @@ from aiohttp import web
 from netlab.api.certificates import Authority, Issued
 from netlab.api.client import ApiClient
 from netlab.api.cluster import Cluster
+from netlab.api.http.server import listen, run, serving
 from netlab.api.journal import EventType
 from netlab.api.secure import OpenDoors, Patience, TakeDoor, doors
-from netlab.api.server import listen, run, serving
 from netlab.api.store import Store
 from netlab.api.streams.access import Command, PodAccess
 from netlab.errors import NotFound

@@ -16,11 +16,11 @@ import pytest
 
 from netlab.api.client import ApiClient
 from netlab.api.cluster import Cluster
+from netlab.api.http.server import listen, serving
+from netlab.api.http.watching import Watch
 from netlab.api.journal import EventType
-from netlab.api.server import listen, serving
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
-from netlab.api.watching import Watch
 from netlab.errors import ApiError
 from netlab.model.objects import EndpointSlice, Namespace, ObjectMeta, Service
 

@@ -13,7 +13,7 @@ import aiohttp
 from api_asking import CONFIG_MAPS, config_map
 
 from netlab.api.cluster import Cluster
-from netlab.api.server import listen, serving
+from netlab.api.http.server import listen, serving
 from netlab.api.store import Store
 
 WRITERS, ROUNDS = 50, 12

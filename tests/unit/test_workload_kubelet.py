@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from netlab.agents.kubelet.environment import arguments, environment
+from netlab.agents.kubelet.environment import arguments, environment, runs_command
 from netlab.agents.kubelet.log import ContainerLog
 from netlab.agents.kubelet.probe import ProbeTarget, Readiness, outcome, request_text, watch_readiness
 from netlab.agents.kubelet.status import (
@@ -320,3 +320,20 @@ def test_a_change_of_readiness_is_told_with_its_reason() -> None:
         return told
 
     assert asyncio.run(main()) == [(True, ""), (False, "the command ended with 7")]
+
+
+@pytest.mark.parametrize(
+    ("container", "runs"),
+    [
+        ({"command": ["sleep", "1"], "image": "nginx"}, True),
+        ({"args": ["nslookup", "web"], "image": "busybox:1.28"}, True),
+        ({"args": ["sh"], "image": "registry.example.com:5000/tools/alpine@sha256:0123"}, True),
+        ({"args": ["-v"], "image": "nginx"}, False),
+        ({"image": "busybox"}, False),
+        ({}, False),
+    ],
+)
+def test_arguments_alone_are_a_command_where_the_image_holds_nothing_but_tools(
+    container: dict[str, Any], runs: bool
+) -> None:
+    assert runs_command(Container.model_validate({"name": "c", **container})) is runs

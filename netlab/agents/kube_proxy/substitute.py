@@ -31,7 +31,7 @@ def become(command: Sequence[str], *, node: str, access: ServerAccess, paths: La
     """
     file = paths.substitute_kubeconfig(node)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        json.dump(kubeconfig(f"netlab-{paths.lab}", access), opened, indent=2)
+        json.dump(kubeconfig(paths.lab, access), opened, indent=2)
     own = {"KUBECONFIG": str(file), "NODE_NAME": node}
     arguments = [expand(argument, own) for argument in command]
     log.info("running %s", " ".join(arguments))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from netlab.agents.kubelet.environment import arguments, environment
+from netlab.agents.kubelet.environment import arguments, environment, runs_command
 from netlab.agents.kubelet.log import ContainerLog
 from netlab.agents.kubelet.probe import ProbeTarget, watch_readiness
 from netlab.agents.kubelet.process import ContainerCommand, exit_status
@@ -184,7 +184,7 @@ class ContainerRunner:
         self._report(state=state, ready=kept or self._container.readiness_probe is None)
 
     async def _start(self) -> Workload:
-        if self._container.command:
+        if runs_command(self._container):
             return ContainerCommand(self._spec(), self._output.write)
         ports = sorted({Listen(port.container_port, port.protocol) for port in self._container.ports})
         if self._container.image == DNS_IMAGE:

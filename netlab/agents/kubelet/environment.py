@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from netlab.model.objects import Container, EnvVar, Pod
 from netlab.workload.expansion import expand
 
+TOOLBOXES = frozenset(
+    ("alpine", "busybox", "curl", "debian", "dnsutils", "fedora", "jessie-dnsutils", "netshoot", "toolbox", "ubuntu")
+)
+"""Images that hold tools and serve nothing: what stands in `args` alone is a command, as in `kubectl run -- CMD`."""
+
 
 def environment(container: Container, pod: Pod, *, hostname: str) -> dict[str, str]:
     """HOSTNAME and the container's own variables; a later one may refer to an earlier one as $(NAME)."""
@@ -16,6 +21,12 @@ def environment(container: Container, pod: Pod, *, hostname: str) -> dict[str, s
         if value is not None:
             env[variable.name] = value
     return env
+
+
+def runs_command(container: Container) -> bool:
+    """Whether the container runs a command, and not the built-in server."""
+    name = (container.image or "").rpartition("/")[2].partition("@")[0].partition(":")[0]
+    return bool(container.command) or (bool(container.args) and name in TOOLBOXES)
 
 
 def arguments(container: Container, env: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from netlab.agents.kubelet.environment import runs_command
 from netlab.model.objects import Condition, Container, ContainerStatus, Pod, PodStatus
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
@@ -171,7 +172,7 @@ def remembered(pod: Pod, container: Container, *, now: str) -> ContainerReport:
         status.ready,
         status.restart_count,
     )
-    return _after_kubelet_death(before, pod.spec.restart_policy, command=bool(container.command), now=now)
+    return _after_kubelet_death(before, pod.spec.restart_policy, command=runs_command(container), now=now)
 
 
 def _after_kubelet_death(before: ContainerReport, policy: str | None, *, command: bool, now: str) -> ContainerReport:

@@ -1,9 +1,8 @@
-"""Running a command in a Pod for a client, and showing it what a Pod prints."""
+"""Running a command in a Pod for a client."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from netlab.api.streams.access import Command, PodAccess, read, write
@@ -68,34 +67,3 @@ async def _finish(session: Session, command: Command) -> None:
 async def _copy(session: Session, output: int, channel: Channel) -> None:
     while data := await read(output):
         await session.write(channel, data)
-
-
-async def follow(session: Session, access: PodAccess, pod: Pod, container: str) -> None:
-    """Show what a container prints from now on, until the client is gone: what `attach` can do in a lab."""
-    file = access.log(pod, container)
-    tail = await asyncio.create_subprocess_exec(
-        "tail", "-n", "0", "--follow=name", "--retry", "--", str(file),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    loop = asyncio.get_running_loop()
-    listening = loop.create_task(_until_gone(session))
-    copying = loop.create_task(_show(session, tail))
-    try:
-        await asyncio.wait((listening, copying), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (listening, copying):
-            task.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            tail.kill()
-        await tail.wait()
-
-
-async def _until_gone(session: Session) -> None:
-    while await session.read() is not None:
-        pass
-
-
-async def _show(session: Session, tail: asyncio.subprocess.Process) -> None:
-    assert tail.stdout is not None
-    while data := await tail.stdout.read(32768):
-        await session.write(Channel.STDOUT, data)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 
 from netlab.api.encoding import Json
-from netlab.api.negotiation import Included, Wanted
 from netlab.api.tables import cluster, network, workloads
 from netlab.api.tables.column import Column, Layout
+from netlab.api.tables.forms import Included, Wanted
 from netlab.model.objects import (
     ConfigMap,
     Deployment,

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from netlab.api import negotiation
-from netlab.api.bodies import Body, read_body, validation_of, without_unknown
 from netlab.api.cluster import Cluster
 from netlab.api.encoding import Json, check_kind, decode, decode_json, encode
-from netlab.api.listing import Answer, list_objects, watch_objects
-from netlab.api.negotiation import Form
-from netlab.api.pages import Pages
-from netlab.api.patch_requests import patch_object
-from netlab.api.pod_requests import CONNECTING, handle_pod
+from netlab.api.http import negotiation
+from netlab.api.http.bodies import Body, read_body, validation_of, without_unknown
+from netlab.api.http.listing import Answer, list_objects, watch_objects
+from netlab.api.http.pages import Pages
+from netlab.api.http.patch_requests import patch_object
+from netlab.api.http.pod_requests import CONNECTING, handle_pod
+from netlab.api.http.requests import Target, list_options, parse_path
+from netlab.api.http.scale import SCALED, handle_scale
 from netlab.api.registry import AGENT
-from netlab.api.requests import Target, list_options, parse_path
-from netlab.api.scale import SCALED, handle_scale
 from netlab.api.selectors import predicate
 from netlab.api.statuses import (
     Status,
@@ -29,6 +28,7 @@ from netlab.api.statuses import (
     not_allowed,
 )
 from netlab.api.streams.access import PodAccess
+from netlab.api.tables.forms import Form
 from netlab.api.tables.table import partial, table
 from netlab.api.write_options import DeleteOptions, WriteOptions, delete_options, write_options
 from netlab.model.objects import Endpoints, Event, KubernetesObject, Namespace, Pod, Service

@@ -16,8 +16,8 @@ from yarl import URL
 
 from netlab.api.authentication import FIRST_REQUESTS, identify
 from netlab.api.cluster import Cluster
-from netlab.api.pod_requests import CONNECTING, check_running, command_request, serve_spdy
-from netlab.api.requests import Target, parse_path
+from netlab.api.http.pod_requests import CONNECTING, check_running, command_request, serve_spdy
+from netlab.api.http.requests import Target, parse_path
 from netlab.api.statuses import Refusal
 from netlab.api.streams.access import PodAccess
 from netlab.model.objects import Pod
@@ -160,7 +160,14 @@ class Front(asyncio.Protocol):
         assert self._reception.access is not None
         assert self._transport is not None
         try:
-            await serve_spdy(carrier, upgrade.url, upgrade.target, upgrade.pod, self._reception.access)
+            await serve_spdy(
+                carrier,
+                upgrade.url,
+                upgrade.target,
+                pod=upgrade.pod,
+                cluster=self._reception.cluster,
+                access=self._reception.access,
+            )
         finally:
             self._transport.close()
 

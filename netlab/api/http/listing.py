@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from netlab.api.encoding import Json
+from netlab.api.http.pages import Page, Pages
+from netlab.api.http.requests import ListOptions, Target
+from netlab.api.http.watching import Spell, Watch, bookmark_line, error_line, event_line
 from netlab.api.journal import EventType
-from netlab.api.negotiation import PLAIN, Form, Included, Wanted
-from netlab.api.pages import Page, Pages
-from netlab.api.requests import ListOptions, Target
 from netlab.api.selectors import predicate
 from netlab.api.statuses import Refusal, expired
 from netlab.api.store import Store
+from netlab.api.tables.forms import PLAIN, Form, Included, Wanted
 from netlab.api.tables.table import partial, table
-from netlab.api.watching import Spell, Watch, bookmark_line, error_line, event_line
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
@@ -11,10 +10,11 @@ from multidict import MultiMapping
 from yarl import URL
 
 from netlab.api.cluster import Cluster
-from netlab.api.requests import Target
+from netlab.api.http.requests import Target
 from netlab.api.statuses import bad_request, no_such_resource, not_allowed
 from netlab.api.streams import commands, forwarding, websockets
 from netlab.api.streams.access import PodAccess
+from netlab.api.streams.attaching import ending, follow, is_young
 from netlab.api.streams.channels import Channel, Session
 from netlab.api.streams.logs import log_options, send_log
 from netlab.api.streams.spdy import ByteStream, SpdySession
@@ -117,15 +117,18 @@ async def handle_pod(
     with contextlib.suppress(ConnectionError):
         # What tells a client that the connection stands: nothing, on the first channel to it.
         await session.write(Channel.STDOUT if wanted.stdout else Channel.ERROR, b"")
-        await _serve(session, access, wanted)
+        await _serve(session, cluster, access, wanted)
     await session.close()
     return socket
 
 
-def _serve(session: Session, access: PodAccess, wanted: CommandRequest) -> Awaitable[None]:
-    if not wanted.argv:
-        return commands.follow(session, access, wanted.pod, wanted.container)
-    return commands.run(session, access, wanted.pod, wanted.argv, terminal=wanted.terminal, stdin=wanted.stdin)
+async def _serve(session: Session, cluster: Cluster, access: PodAccess, wanted: CommandRequest) -> None:
+    pod = wanted.pod
+    if wanted.argv:
+        await commands.run(session, access, pod, wanted.argv, terminal=wanted.terminal, stdin=wanted.stdin)
+        return
+    with ending(cluster.store, pod, wanted.container) as ended:
+        await follow(session, access.log(pod, wanted.container), ended, from_start=is_young(pod))
 
 
 async def _log(request: web.Request, cluster: Cluster, pod: Pod, access: PodAccess) -> web.StreamResponse:
@@ -178,7 +181,9 @@ class _Tunnel:
         await self._socket.send_bytes(data)
 
 
-async def serve_spdy(carrier: ByteStream, url: URL, target: Target, pod: Pod, access: PodAccess) -> None:
+async def serve_spdy(
+    carrier: ByteStream, url: URL, target: Target, *, pod: Pod, cluster: Cluster, access: PodAccess
+) -> None:
     """Serve a client that has changed over to SPDY."""
     if target.subresource == "portforward":
         await forwarding.over_spdy(carrier, access, pod)
@@ -187,5 +192,5 @@ async def serve_spdy(carrier: ByteStream, url: URL, target: Target, pod: Pod, ac
     session = SpdySession(carrier, wanted.channels)
     with contextlib.suppress(ConnectionError):
         if await session.opened():
-            await _serve(session, access, wanted)
+            await _serve(session, cluster, access, wanted)
     await session.close()

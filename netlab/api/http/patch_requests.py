@@ -6,14 +6,14 @@ import json
 
 from aiohttp import web
 
-from netlab.api.bodies import Body, read_body, read_json, unsupported, validation_of, without_unknown
 from netlab.api.cluster import Cluster
 from netlab.api.encoding import Json, check_kind, parse
+from netlab.api.http.bodies import Body, read_body, read_json, unsupported, validation_of, without_unknown
+from netlab.api.http.requests import Target
 from netlab.api.openapi.shapes import shape_of
 from netlab.api.patches.operations import apply_operations
 from netlab.api.patches.strategic import strategic_merge
 from netlab.api.patching import merge
-from netlab.api.requests import Target
 from netlab.api.statuses import Refusal, bad_request
 from netlab.api.write_options import WriteOptions
 from netlab.model.objects import KubernetesObject

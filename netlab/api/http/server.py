@@ -15,14 +15,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netlab.api import describing
 from netlab.api.authentication import FIRST_REQUESTS, FirstRequests, authenticated
-from netlab.api.bodies import WARNINGS
 from netlab.api.cluster import Cluster
-from netlab.api.front import Reception
-from netlab.api.handlers import ACCESS, CLUSTER, PAGES, Access, handle
+from netlab.api.http import describing
+from netlab.api.http.bodies import WARNINGS
+from netlab.api.http.front import Reception
+from netlab.api.http.handlers import ACCESS, CLUSTER, PAGES, Access, handle
+from netlab.api.http.pages import Pages
 from netlab.api.pacing import Pacer
-from netlab.api.pages import Pages
 from netlab.api.secure import OpenDoors, allow_open_files, doors, no_doors
 from netlab.api.statuses import Refusal, no_such_resource
 from netlab.api.store import Store

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from aiohttp import hdrs, web
 from pydantic import Field
 
-from netlab.api.bodies import read_body
 from netlab.api.cluster import Cluster
 from netlab.api.encoding import as_json, decode_json, encode
-from netlab.api.patch_requests import patched_json
-from netlab.api.requests import Target
+from netlab.api.http.bodies import read_body
+from netlab.api.http.patch_requests import patched_json
+from netlab.api.http.requests import Target
 from netlab.api.statuses import conflict, not_allowed
 from netlab.api.tables.column import selector
 from netlab.api.write_options import WriteOptions

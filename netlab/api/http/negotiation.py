@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from aiohttp import hdrs, web
 
 from netlab.api.statuses import Refusal, bad_request
+from netlab.api.tables.forms import PLAIN, Form, Included, Wanted
 
 JSON = "application/json"
 META_VERSIONS = ("v1", "v1beta1")
 
 
-class Form(StrEnum):
-    """What `as=` names."""
-
-    OBJECT = ""
-    TABLE = "Table"
-    METADATA = "PartialObjectMetadata"
-    METADATA_LIST = "PartialObjectMetadataList"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A form, and the version of meta.k8s.io that it is of."""
-
-    form: Form = Form.OBJECT
-    version: str = "v1"
-
-
-PLAIN = Wanted()
 _ANY = ("*/*", "application/*", JSON)
 
 
@@ -52,14 +32,6 @@ def wanted(request: web.Request) -> Wanted:
             return Wanted(Form(form), parameters["v"])
     message = f"only the following media types are accepted: {JSON}"
     raise Refusal(406, "NotAcceptable", message)
-
-
-class Included(StrEnum):
-    """How much of its object a row of a table carries along (`includeObject`)."""
-
-    NONE = "None"
-    METADATA = "Metadata"
-    OBJECT = "Object"
 
 
 def included(request: web.Request) -> Included:
