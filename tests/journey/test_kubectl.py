@@ -79,7 +79,7 @@ def test_the_cluster_says_what_it_is(kubectl: Kubectl) -> None:
     assert "Number or name of the port to access on the pods" in explained
     assert "maxSurge" in kubectl("explain deployment.spec.strategy.rollingUpdate")
     nodes = kubectl("get nodes")
-    assert re.search(r"(?m)^node1 +Ready +<none> +\S+ +v1\.36", nodes)
+    assert re.search(r"(?m)^node1 +Ready +\S+ +\S+ +v1\.36", nodes)
 
 
 def test_a_service_is_shown_and_described(kubectl: Kubectl) -> None:
