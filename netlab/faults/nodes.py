@@ -108,7 +108,7 @@ NODE_FAULTS = (
         name=FaultName.API_UNREACHABLE,
         summary="The node's kube-proxy runs and cannot reach the API server.",
         evidence="As with kube-proxy-stopped what was known goes on working and nothing new arrives on this node; "
-        "but the process runs, `netlab status` says that it is behind, and its log (`netlab logs node/NAME`) that it "
+        "but the process runs, `netlab status` says that it is cut off, and its log (`netlab logs node/NAME`) that it "
         "cannot connect.",
         steps=_cut_off,
     ),
