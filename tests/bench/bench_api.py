@@ -2,9 +2,9 @@
 
     python tests/bench/bench_api.py [--services N] [--watchers N]        no root; some 20 seconds
 
-The server is a process of its own with an empty lab of two nodes, asked over its unix socket by an ordinary client of
-which it keeps account (managedFields); its controllers make EndpointSlices, Endpoints and IPAddresses meanwhile. Memory
-is what the server holds of its own (USS, proc(5)), before and after.
+The server is a process of its own with an empty lab of two nodes, asked by TLS with a client's certificate by an
+ordinary client of which it keeps account (managedFields); its controllers make EndpointSlices, Endpoints and
+IPAddresses meanwhile. Memory is what the server holds of its own (USS, proc(5)), before and after.
 """
 
 from __future__ import annotations
@@ -16,22 +16,29 @@ import json
 import multiprocessing
 import platform
 import socket
+import ssl
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aiohttp
 
 from netlab.api.cluster import Cluster
 from netlab.api.http.server import listen, serving
+from netlab.api.secure import TakeDoor, doors
 from netlab.api.store import Store
+from netlab.lab import credentials
+from netlab.lab.entrances import bound
 from netlab.model.objects import ObjectMeta
-from netlab.model.topology import Topology
+from netlab.model.paths import LabPaths
+from netlab.model.topology import Topology, TopologySpec
 
 SERVICES = "/api/v1/namespaces/default/services"
 HEADERS = {"Content-Type": "application/json", "User-Agent": "bench/1"}
@@ -46,16 +53,16 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, a_server(Path(folder)) as server:
         before = server.megabytes()
-        created = create(server.path, options.services)
-        settled = settle(server.path)
+        created = create(server, options.services)
+        settled = settle(server)
         report = {
             "machine": f"{platform.release()}, Python {platform.python_version()}",
             "services": options.services,
             "created a second": round(options.services / created),
             "seconds until the controllers were done after that": round(settled, 2),
-            "list, ms": round(statistics.median(list_all(server.path) for _ in range(LISTS)) * 1000, 1),
+            "list, ms": round(statistics.median(list_all(server) for _ in range(LISTS)) * 1000, 1),
             "memory, MB": {"empty": before, "with all": server.megabytes()},
-            "write to watcher, ms": asyncio.run(latency(server.path, options.watchers)),
+            "write to watcher, ms": asyncio.run(latency(server, options.watchers)),
         }
     json.dump(report, sys.stdout, indent=2)
     print()
@@ -63,10 +70,15 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server at its socket."""
+    """A server, and what a client shows it."""
 
-    path: Path
+    address: str
+    tls: ssl.SSLContext
     pid: int
+
+    def connection(self) -> http.client.HTTPSConnection:
+        """A new one."""
+        return http.client.HTTPSConnection(self.address, context=self.tls)
 
     def megabytes(self) -> float:
         """Memory of its own."""
@@ -78,37 +90,37 @@ class Server:
 @contextmanager
 def a_server(folder: Path) -> Iterator[Server]:
     """A server in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    process = context.Process(target=serve, args=(folder, ready), daemon=True)
+    context, paths = multiprocessing.get_context("spawn"), LabPaths("lab", folder)
+    listening, told = context.Pipe(duplex=False)
+    process = context.Process(target=serve, args=(paths, told), daemon=True)
     process.start()
-    ready.wait()
     try:
-        yield Server(folder / "api.sock", process.pid or 0)
+        address = listening.recv()
+        tls = ssl.create_default_context(cafile=str(paths.authority))
+        tls.load_cert_chain(paths.certificate("admin"))
+        yield Server(address, tls, process.pid or 0)
     finally:
         process.terminate()
         process.join()
 
 
-def serve(folder: Path, ready: object) -> None:
-    async def work() -> None:
-        cluster = Cluster(Store(folder / "objects.db"))
+def serve(paths: LabPaths, told: Connection) -> None:
+    credentials.make(paths, TopologySpec(), now=datetime.now(UTC))
+
+    async def work(door: socket.socket) -> None:
+        def open_doors(take: TakeDoor) -> Callable[[], None]:
+            take("it", door)
+            return lambda: None
+
+        cluster = Cluster(Store(paths.database))
         cluster.create(Topology(metadata=ObjectMeta(name="lab")))
-        async with serving(cluster, listen(folder / "api.sock")):
-            ready.set()  # type: ignore[attr-defined]
+        async with serving(cluster, listen(paths.api_socket)) as reception, doors(reception, paths, open_doors):
+            told.send(f"127.0.0.1:{door.getsockname()[1]}")
             await asyncio.Event().wait()
 
-    asyncio.run(work())
-
-
-class Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("api")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self._path))
+    with bound("127.0.0.1", 0) as door:
+        door.listen()
+        asyncio.run(work(door))
 
 
 def service(number: int) -> bytes:
@@ -119,10 +131,10 @@ def service(number: int) -> bytes:
     return json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}).encode()
 
 
-def create(path: Path, count: int) -> float:
+def create(server: Server, count: int) -> float:
     """Seconds that one client takes to create so many Services, one after the other."""
     bodies = [service(number) for number in range(count)]
-    with closing(Connection(path)) as connection:
+    with closing(server.connection()) as connection:
         start = time.monotonic()
         for body in bodies:
             connection.request("POST", SERVICES, body=body, headers=HEADERS)
@@ -132,29 +144,29 @@ def create(path: Path, count: int) -> float:
         return time.monotonic() - start
 
 
-def settle(path: Path) -> float:
-    with closing(Connection(path)) as connection:
+def settle(server: Server) -> float:
+    with closing(server.connection()) as connection:
         start = time.monotonic()
         connection.request("POST", "/settle")
         connection.getresponse().read()
         return time.monotonic() - start
 
 
-def list_all(path: Path) -> float:
+def list_all(server: Server) -> float:
     """Seconds until a list of all is there."""
-    with closing(Connection(path)) as connection:
+    with closing(server.connection()) as connection:
         start = time.monotonic()
         connection.request("GET", SERVICES)
         connection.getresponse().read()
         return time.monotonic() - start
 
 
-async def latency(path: Path, watchers: int) -> dict[str, float]:
+async def latency(server: Server, watchers: int) -> dict[str, float]:
     """Milliseconds from the moment at which a write is sent to that at which each watcher has it."""
     arrived: list[float] = []
     sent: dict[str, float] = {}
-    connector = aiohttp.UnixConnector(str(path), limit=0)
-    async with aiohttp.ClientSession("http://api", connector=connector, headers=HEADERS) as session:
+    connector = aiohttp.TCPConnector(ssl=server.tls, limit=0)
+    async with aiohttp.ClientSession(f"https://{server.address}", connector=connector, headers=HEADERS) as session:
         async with session.get("/api/v1/configmaps") as answer:
             version = (await answer.json())["metadata"]["resourceVersion"]
         going = [asyncio.ensure_future(watch(session, version, sent, arrived)) for _ in range(watchers)]
