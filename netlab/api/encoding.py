@@ -132,14 +132,6 @@ def refuse_number(text: str) -> float:
     raise ValueError(f"{text} is no number")
 
 
-def parse_object(body: bytes) -> dict[str, Json]:
-    """The JSON object in `body`. Raises Refusal 400 where there is none."""
-    parsed = parse(body)
-    if not isinstance(parsed, dict):
-        raise bad_request("the body is not a JSON object")
-    return parsed
-
-
 def without_nulls(value: Json) -> Json:
     """The same without fields that are null."""
     if isinstance(value, dict):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlab.api.cluster import Cluster
-from netlab.api.encoding import decode, decode_trusted, parse_object
+from netlab.api.encoding import decode, decode_trusted, parse
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
 from netlab.model.objects import EndpointSlice, Service
@@ -232,7 +232,7 @@ def test_what_is_no_object_is_a_bad_request(body: bytes) -> None:
 
 def test_a_patch_that_is_nested_too_deep_is_a_bad_request() -> None:
     with pytest.raises(Refusal, match="nested deeper than 100 levels"):
-        parse_object(b'{"x":' * 300 + b"1" + b"}" * 300)
+        parse(b'{"x":' * 300 + b"1" + b"}" * 300)
 
 
 # --- Anything
@@ -358,9 +358,9 @@ def perform(cluster: Cluster, request: Request) -> None:
             namespaced = value.metadata.model_copy(update={"namespace": "default"})
             cluster.update(value.model_copy(update={"metadata": namespaced}))
         case "patch":
-            cluster.patch(cluster.store.get(kind, name, "default"), parse_object(sent(body)))
+            cluster.patch(cluster.store.get(kind, name, "default"), parse(sent(body)))
         case "status":
-            patch = parse_object(sent({"status": body.get("status")}))
+            patch = parse(sent({"status": body.get("status")}))
             cluster.patch(cluster.store.get(kind, name, "default"), patch, "status")
         case "delete":
             cluster.delete(kind, name, "default")

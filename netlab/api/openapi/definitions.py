@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 from netlab.api.encoding import Json
-from netlab.api.registry import SERVED
 from netlab.model.topology import Topology
 
 Schema = Mapping[str, Json]
@@ -106,8 +105,3 @@ def closure(roots: Iterator[str] | tuple[str, ...]) -> tuple[str, ...]:
             found.add(name)
             todo += references(dict(definitions()[name]))
     return tuple(sorted(found))
-
-
-def served_kinds() -> tuple[tuple[str, str], ...]:
-    """apiVersion and kind of every object that is served under its own name."""
-    return tuple((kind.API_VERSION, kind.__name__) for kind in SERVED)

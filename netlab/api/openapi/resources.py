@@ -116,8 +116,3 @@ GROUP_VERSIONS: tuple[str, ...] = tuple(dict.fromkeys(resource.api_version for r
 def resources_of(api_version: str) -> tuple[Resource, ...]:
     """The collections of one API."""
     return tuple(each for each in RESOURCES if each.api_version == api_version)
-
-
-def resource_at(api_version: str, plural: str) -> Resource | None:
-    """The collection served under `apps/v1` and `deployments`."""
-    return next((each for each in RESOURCES if (each.api_version, each.kind.PLURAL) == (api_version, plural)), None)
