@@ -158,6 +158,18 @@ class ClusterView:
             for address in endpoint.addresses
         )
 
+    def endpoint_sockets(self) -> frozenset[tuple[IPAddress, int]]:
+        """Every address and port that is behind some Service."""
+        return frozenset(
+            (ip_address(address), port.port)
+            for piece in self.endpoint_slices
+            if piece.address_type != "FQDN"
+            for endpoint in piece.endpoints
+            for address in endpoint.addresses
+            for port in piece.ports
+            if port.port
+        )
+
     # --- inside
 
     @cached_property

@@ -191,8 +191,9 @@ def _program(hops: list[Hop], last: int, facts: Facts) -> str:
     """What got the packet: the proxy of a node where rules led it to one, else a socket."""
     first, packet = hops[0].packet, hops[last].packet
     led = (first.dst, first.dport) != (packet.dst, packet.dport)
-    endpoints = {str(address) for address in facts.view.endpoint_addresses()}
-    return "proxy" if led and hops[last].at.startswith("node/") and packet.dst not in endpoints else "socket"
+    endpoints = {(str(address), port) for address, port in facts.view.endpoint_sockets()}
+    at_node = hops[last].at.startswith("node/")
+    return "proxy" if led and at_node and (packet.dst, packet.dport) not in endpoints else "socket"
 
 
 def _stranger(end: Hop, facts: Facts) -> str:

@@ -35,16 +35,16 @@ class Second:
     record: Record
 
 
-def is_taken_in(stays: Sequence[Visit], destination: Destination, endpoints: Collection[IPAddress]) -> bool:
+def is_taken_in(stays: Sequence[Visit], destination: Destination, endpoints: Collection[tuple[IPAddress, int]]) -> bool:
     """Whether the packet was led to a program of a node that is no endpoint, and that answered."""
     requests = [stay for stay in stays if stay.way is Way.REQUEST]
     if not requests or not any(stay.way is Way.REPLY for stay in stays):
         return False
     last = requests[-1]
     headers = last.passings[-1].headers
-    led = (headers.destination, headers.destination_port) != (destination.address, destination.port)
+    got = (headers.destination, headers.destination_port)
     at_node = last.scene.station.at.startswith(NODE) and last.left_by is None
-    return led and at_node and headers.destination not in endpoints
+    return at_node and got != (destination.address, destination.port) and got not in endpoints
 
 
 def follow_proxy(

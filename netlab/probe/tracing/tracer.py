@@ -64,7 +64,7 @@ class Tracer:
             outcome, sent = self._send(namespace, destination, match, timeout)
             record = observers.record()
         stays, connections = _stays(match, record, sent), record.connections
-        everybody = self._view.endpoint_addresses()
+        everybody = self._view.endpoint_sockets()
         if destination.protocol is TargetProtocol.TCP and is_taken_in(stays, destination, everybody):
             meant = endpoints(self._view, destination.address, destination.port)
             any_connection = FlowMatch(match.family, match.protocol, None)
