@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import cast
@@ -155,15 +156,16 @@ def once_in_mode_nftables(server: str) -> str:
     return done.stderr
 
 
-def serve_ranges() -> None:
-    """An API server that has ServiceCIDRs, and nothing else."""
+def serve_ranges(status: int = 200) -> None:
+    """An API server that has ServiceCIDRs and nothing else, or answers that it does not know them."""
 
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             ranges = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16", "fd00:10:96::/112"]}}
-            items = [ranges] if "/servicecidrs" in self.path else []
+            about_ranges = "/servicecidrs" in self.path
+            items = [ranges] if about_ranges else []
             body = json.dumps({"metadata": {"resourceVersion": "1"}, "items": items}).encode()
-            self.send_response(200)
+            self.send_response(status if about_ranges else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -182,7 +184,9 @@ def test_once_in_mode_nftables_asks_for_the_ranges_of_cluster_ips(lab: ProxyLab)
 
 
 def test_once_in_mode_nftables_does_without_ranges_where_the_server_has_none(lab: ProxyLab) -> None:
-    said = once_in_mode_nftables(f"unix:{lab.paths.api_socket}")
+    lab.start("no-ranges", partial(serve_ranges, 404))
+    cast("socket", until(lambda: connected(lab, "127.0.0.1", PORT))).close()
+    said = once_in_mode_nftables(f"http://127.0.0.1:{PORT}")
     assert "the ranges of ClusterIPs are not known" in said
 
 

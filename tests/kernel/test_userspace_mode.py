@@ -122,8 +122,9 @@ def rules(table: str = "nat", command: str = "iptables-legacy-save") -> list[str
 
 
 def ports() -> set[str]:
-    """The ports of the proxy that the rules of IPv4 name."""
-    return set(re.findall(r"(?:--to-ports |--to-destination \S+:)(\d+)$", "\n".join(rules()), re.MULTILINE))
+    """The ports of the proxy that the rules of IPv4 name for the Service web."""
+    lines = "\n".join(line for line in rules() if "default/web" in line)
+    return set(re.findall(r"(?:--to-ports |--to-destination \S+:)(\d+)$", lines, re.MULTILINE))
 
 
 @pytest.mark.parametrize("place", PLACES)
