@@ -61,13 +61,13 @@ def rule_differences(view: ClusterView, node: str) -> RuleDifferences:
     """What the node's rules lack, and have beside what its kube-proxy would write.
 
     That is found out by writing it: in a network namespace that is made for it, has the node's addresses, and ends with
-    this process, which must have nothing else to do. InvalidInput: a mode whose rules only the process knows.
+    this process, which must have nothing else to do. InvalidInput: nobody but the node's proxy knows its rules.
     """
     mode = view.topology.spec.proxy_mode(node)
-    if mode in BY_PROCESS:
-        message = f"in mode {mode} only the kube-proxy process knows its ports: there are no rules to compare with"
-        raise InvalidInput([Problem("", 0, 0, "", message)])
-    with inside(view.network_namespace(Place(PlaceKind.NODE, node))):
+    namespace = view.network_namespace(Place(PlaceKind.NODE, node))
+    if message := _unknowable(view, node):
+        raise InvalidInput([Problem("", 0, 0, "", f"{message}: there are no rules to compare with")])
+    with inside(namespace):
         seen = _tables(mode)
         addresses, liberal = _own_addresses(), sysctls.read(TCP_LIBERAL)
     unshare(CLONE_NEWNET)
@@ -79,6 +79,15 @@ def rule_differences(view: ClusterView, node: str) -> RuleDifferences:
     once(lab_config(view.topology.spec, node), objects, families=families)
     wanted = tuple(table for table in _tables(mode) if table.family in families)
     return RuleDifferences(node=node, mode=mode, differences=tuple(_compared(seen, wanted)))
+
+
+def _unknowable(view: ClusterView, node: str) -> str:
+    """Why nobody can say which rules the node should have; empty where one can."""
+    spec = view.topology.spec
+    if command := spec.proxy_command(node):
+        return f"on {node} {command[0]} runs in the place of kube-proxy"
+    mode = spec.proxy_mode(node)
+    return f"in mode {mode} only the kube-proxy process knows its ports" if mode in BY_PROCESS else ""
 
 
 def _own_addresses() -> tuple[IPAddress, ...]:

@@ -10,7 +10,7 @@ from netlab.api.sync_client import SyncClient
 from netlab.faults.names import Scope
 from netlab.lab import control, fault_records
 from netlab.lab.fault_records import Record
-from netlab.lab.messages import AgentKind
+from netlab.lab.messages import AgentKind, AgentRow
 from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice, Node, Pod, Service
 from netlab.model.paths import LabPaths
@@ -21,10 +21,9 @@ from netlab.model.topology import Topology, TopologySpec
 def status(paths: LabPaths) -> LabStatus:
     """The lab's state at this moment; NotFound where it does not run."""
     agents = control.agents(paths)
-    running = {agent.name for agent in agents if agent.running}
     with SyncClient(paths.api_socket) as client:
         spec = client.get(Topology, paths.lab).spec
-        proxies = proxy_statuses(paths, client, running)
+        proxies = proxy_statuses(paths, client, agents)
         ready = ready_endpoints(client.list(EndpointSlice)[0])
         return LabStatus(
             lab=paths.lab,
@@ -37,11 +36,19 @@ def status(paths: LabPaths) -> LabStatus:
         )
 
 
-def proxy_statuses(paths: LabPaths, client: SyncClient, running: set[str]) -> dict[str, ProxyStatus]:
-    """Each node's kube-proxy: whether it runs, what it says of itself, and whether that is the newest there is."""
+def proxy_statuses(
+    paths: LabPaths, client: SyncClient, agents: Iterable[AgentRow], *, within: float = 0.0
+) -> dict[str, ProxyStatus]:
+    """Each node's kube-proxy: whether it runs, what it says of itself, and whether that is the newest there is.
+
+    Those that run have `within` seconds to follow what has just changed.
+    """
+    rows = tuple(agents)
+    running = {agent.name for agent in rows if agent.running}
+    stopped = {agent.name for agent in rows if not agent.running}
     wanted = followed_versions(client)
     spec = client.get(Topology, paths.lab).spec
-    reports = ask_proxies(paths, {})
+    reports = ask_proxies(paths, wanted if within else {}, within=within, stopped=stopped)
     nodes = [node.metadata.name for node in client.list(Node)[0]]
     return {
         node: ProxyStatus(

@@ -7,15 +7,12 @@ from dataclasses import replace
 
 from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import dns_addresses
-from netlab.errors import NetlabError
+from netlab.errors import InvalidInput, NetlabError
 from netlab.lab import control
-from netlab.lab.messages import AgentKind
-from netlab.lab.readiness import ask_proxies, followed_versions, has_followed
+from netlab.lab.status import proxy_statuses
 from netlab.lab.view import running_view
-from netlab.model.cluster import ClusterView
 from netlab.model.diagnosis import Diagnosis
 from netlab.model.journey import Flow, Journey, PacketVerdict
-from netlab.model.modes import BY_PROCESS
 from netlab.model.names import Place, PlaceKind
 from netlab.model.paths import LabPaths
 from netlab.model.rule_listing import ChainDifference
@@ -59,7 +56,7 @@ def _gathered(paths: LabPaths, prediction: Prediction, proxies: dict[str, ProxyS
     with ThreadPoolExecutor() as at_once:
         flows = at_once.submit(_probed, paths, prediction, timeout=timeout)
         drift = at_once.submit(control.drift, paths)
-        rules = [(node, at_once.submit(_rules, paths, prediction.view, node)) for node in nodes]
+        rules = [(node, at_once.submit(_rules, paths, node)) for node in nodes]
         tables = [at_once.submit(control.conntrack, paths, node) for node in tracked]
         return Evidence(
             prediction=prediction,
@@ -112,30 +109,19 @@ def _journey(paths: LabPaths, evidence: Evidence, *, timeout: float) -> Journey 
 
 
 def _proxies(paths: LabPaths, traced: TracedLab) -> dict[str, ProxyStatus]:
-    rows = control.agents(paths)
-    running = {agent.name for agent in rows if agent.running}
-    stopped = {agent.name for agent in rows if not agent.running}
-    with SyncClient(paths.api_socket) as client:
-        wanted = followed_versions(client)
+    """Without the programs that run in the place of one: nobody knows how far they are."""
     spec = traced.view.topology.spec
-    reports = ask_proxies(paths, wanted, within=FOLLOWED_WITHIN, stopped=stopped)
-    return {
-        node: ProxyStatus(
-            running=f"{AgentKind.KUBE_PROXY}-{node}" in running,
-            synced=has_followed(report, wanted, mode=spec.proxy_mode(node)),
-            backend=report.backend if report else None,
-            listed=bool(report.followed) if report else None,
-            complaints=report.complaints if report else (),
-        )
-        for node, report in reports.items()
-    }
+    with SyncClient(paths.api_socket) as client:
+        found = proxy_statuses(paths, client, control.agents(paths), within=FOLLOWED_WITHIN)
+    return {node: status for node, status in found.items() if not spec.proxy_command(node)}
 
 
-def _rules(paths: LabPaths, view: ClusterView, node: str) -> tuple[ChainDifference, ...] | None:
+def _rules(paths: LabPaths, node: str) -> tuple[ChainDifference, ...] | None:
     """None where they cannot be compared."""
-    if view.topology.spec.proxy_mode(node) in BY_PROCESS:
+    try:
+        found = control.rule_differences(paths, node).differences
+    except InvalidInput:
         return None
-    found = control.rule_differences(paths, node).differences
     return tuple(each for each in found if each.missing != (OTHER_ORDER,))  # two rules of one port would show as such
 
 

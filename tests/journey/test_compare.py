@@ -118,6 +118,10 @@ def test_a_program_takes_the_place_of_kube_proxy_and_gives_it_back(user: Caller)
         assert lab.verdicts("node/n2", "service/web:80") == {"unreachable": 1}
         assert lab.verdicts("node/n1", "service/web:80") == {"reached": 1}
         assert "\nn2 n2\n" in lab.ok("logs", "node/n2")
+        done = lab.run("rules", "n2", "--diff")
+        assert (done.status, "on n2 sh runs in the place of kube-proxy" in done.err) == (2, True)
+        cause = json.loads(lab.run("why", "node/n2", "service/web:80", "-o", "json").out)["cause"]
+        assert cause not in ("rules-flushed", "kube-proxy-stopped", "api-unreachable")
         before = lab.processes()["sleep"]
         os.kill(before, signal.SIGKILL)
         assert comes_true(lambda: lab.processes().get("sleep", before) != before)

@@ -9,22 +9,20 @@ import os
 import signal
 import socket
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from api_asking import a_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlab.api.client import ApiClient
-from netlab.api.cluster import Cluster
-from netlab.api.http.server import listen, run, serving
+from netlab.api.http.server import listen, run
 from netlab.api.journal import EventType
-from netlab.api.store import Store
 from netlab.api.sync_client import Outcome, SyncClient
 from netlab.errors import ApiError, NotFound
 from netlab.model.objects import ConfigMap, Deployment, EndpointSlice, Namespace, ObjectMeta, Pod, Service
@@ -35,39 +33,10 @@ DEADLINE = 20.0
 Json = dict[str, Any]
 
 
-@contextmanager
-def a_served_cluster(folder: Path) -> Iterator[Path]:
-    """A server in a thread of its own, with two nodes: the path of its socket."""
-    path, started, loop = folder / "api.sock", threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        store = Store(folder / "objects.db")
-        async with serving(Cluster(store), listen(path)):
-            started.set()
-            await stop.wait()
-        store.close()
-
-    def work() -> None:
-        with closing(loop):
-            loop.run_until_complete(serve())
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert started.wait(DEADLINE)
-    try:
-        with SyncClient(path) as client:
-            client.create(Topology(metadata=ObjectMeta(name="lab")))
-        yield path
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(DEADLINE)
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Path]:
-    with a_served_cluster(tmp_path) as path:
-        yield path
+    with a_server(tmp_path) as server:
+        yield server.path
 
 
 @pytest.fixture
@@ -412,7 +381,8 @@ def test_whatever_json_comes_the_answer_is_a_status_or_an_object(tmp_path: Path)
         )
     )
 
-    with a_served_cluster(tmp_path) as path:
+    with a_server(tmp_path) as server:
+        path = server.path
 
         @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
         @given(url=urls, spec=_json, body=_json)
