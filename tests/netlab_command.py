@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,19 +200,32 @@ def comes_true(condition: Callable[[], bool], *, within: float = BY_WATCH) -> bo
     return True
 
 
-def pid_namespaces() -> dict[int, set[int]]:
-    """The PID namespaces, other than this process's own, in which processes live that these tests started."""
-    own, found = _pid_namespace(os.getpid()), dict[int, set[int]]()
-    for pid in leaks.descendants():
-        if (namespace := _pid_namespace(pid)) not in (None, own):
-            found.setdefault(namespace or 0, set()).add(pid)
-    return found
+def pid_namespaces() -> dict[int, int]:
+    """The PID namespaces, but for this process's own, in which processes live that these tests started: number to one
+    of its processes."""
+    own = _pid_namespace(os.getpid())
+    found = {_pid_namespace(pid): pid for pid in leaks.descendants()}
+    return {number: pid for number, pid in found.items() if number not in (None, own)}
 
 
-def alive_in(namespaces: set[int]) -> list[int]:
-    """The processes that live in one of these PID namespaces."""
+@contextmanager
+def held_pid_namespaces() -> Iterator[set[int]]:
+    """The numbers of `pid_namespaces`, which mean no other one meanwhile: the kernel gives a dead one's number to the
+    next that anybody makes, as the labs of tests that run beside this one, unless somebody has it open."""
+    with ExitStack() as stack:
+        held = set[int]()
+        for pid in pid_namespaces().values():
+            with suppress(OSError):
+                descriptor = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
+                stack.callback(os.close, descriptor)
+                held.add(os.fstat(descriptor).st_ino)
+        yield held
+
+
+def alive_in(namespaces: set[int]) -> dict[int, str]:
+    """The processes that live in one of these PID namespaces: process id to name."""
     pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
-    return [pid for pid in pids if _pid_namespace(pid) in namespaces]
+    return {pid: _name(pid) for pid in pids if _pid_namespace(pid) in namespaces}
 
 
 @contextmanager

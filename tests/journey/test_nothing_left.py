@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import leaks
 import pytest
-from netlab_command import PREFIX, Caller, Lab, alive_in, pid_namespaces, topology
+from netlab_command import PREFIX, Caller, Lab, alive_in, held_pid_namespaces, topology
 
 SEED = 2
 ROUNDS, ROUNDS_OF_A_USER = 40, 10
@@ -45,19 +45,25 @@ def wait_for_end(pid: int, *, seconds: float) -> bool:
     return leaks.remaining([pid], timeout=seconds) == []
 
 
+def all_have_ended(namespaces: set[int]) -> None:
+    """The last processes in these PID namespaces have ended, or do so in a moment."""
+    alive = alive_in(namespaces)
+    assert [alive[pid] for pid in leaks.remaining(alive, timeout=GRACE_SECONDS)] == []
+
+
 def down_leaves_nothing(lab: Lab) -> None:
     """`netlab down` ends the lab, or says that there is none; either way nothing is there any more."""
     processes = leaks.descendants()
-    namespaces = set(pid_namespaces())
-    done = lab.caller.run("down", lab.name)
-    assert (done.status, done.err) in (
-        (0, f"lab {lab.name} is gone\n"),
-        (4, f"netlab: there is no lab {lab.name}\n"),
-    )
-    assert done.out == ""
-    assert lab.leftovers() == []
-    assert leaks.remaining(processes, timeout=GRACE_SECONDS) == []
-    assert leaks.remaining(alive_in(namespaces), timeout=GRACE_SECONDS) == []
+    with held_pid_namespaces() as namespaces:
+        done = lab.caller.run("down", lab.name)
+        assert (done.status, done.err) in (
+            (0, f"lab {lab.name} is gone\n"),
+            (4, f"netlab: there is no lab {lab.name}\n"),
+        )
+        assert done.out == ""
+        assert lab.leftovers() == []
+        assert leaks.remaining(processes, timeout=GRACE_SECONDS) == []
+        all_have_ended(namespaces)
     assert leaks.descendants() == {}
 
 
@@ -145,10 +151,10 @@ def test_a_down_that_is_killed_is_finished_by_the_next(lab: Lab, number: int) ->
 @pytest.mark.root
 def test_a_lab_whose_process_is_killed_is_dead_as_a_whole_and_up_starts_it_anew(lab: Lab) -> None:
     lab.up()
-    before = set(pid_namespaces())
-    assert before
-    kill(lab.processes()["netlab"])
-    assert leaks.remaining(alive_in(before), timeout=GRACE_SECONDS) == [], "the lab's processes end with it"
+    with held_pid_namespaces() as namespaces:
+        assert namespaces
+        kill(lab.processes()["netlab"])
+        all_have_ended(namespaces)
     assert [(each["name"], each["phase"]) for each in lab.caller.json("ls")["labs"] if each["name"] == NAME] == [
         (NAME, "Dead")
     ]
