@@ -36,7 +36,7 @@ def make(changes: Sequence[Change], *, family: Family, table: str, by: NftSocket
     ChangeRefused: the kernel does not take one; the pieces before it were taken. KernelError.
     """
     messages = Messages(family, table)
-    packed = [messages.of(change, number=number) for number, change in enumerate(changes, start=1)]
+    packed = messages.of_all(changes)
     pieces = list(_pieces(packed, limit=by.room))
     for piece in pieces:
         refusal = by.commit(packed[piece.start : piece.stop])

@@ -119,7 +119,8 @@ class Spelling:
             for key, rules in zip(self._routes, services, strict=True):
                 for element in rules.elements:
                     self._claims.setdefault(element[:2], {})[key] = element
-            self._rule_count = sum(len(chain.rules) for chain in self._base) + sum(map(_rules_of, services))
+            of_services = [len(chain.rules) for rules in services for chain in rules.chains]
+            self._rule_count = sum(len(chain.rules) for chain in self._base) + sum(of_services)
         return services
 
     def _spelled(self, route: Route | None) -> ServiceRules:
