@@ -127,8 +127,8 @@ def looks_well(lab: Lab, told: Story) -> bool:
 def settled(lab: Lab, expected: Mapping[str, str]) -> Mapping[str, str]:
     """How packets fare once it is as expected, or after some seconds.
 
-    A readiness probe needs its time, and a kube-proxy that was cut off asks the API server every five seconds. IPVS
-    remembers a client's port for a minute: who asks a Pod from there directly is answered from the Service's address.
+    A readiness probe needs its time, and a kube-proxy that was cut off asks the API server every five seconds. The
+    kernel with IPVS that the tests have takes several times as long for all of it.
     """
     seen: list[Mapping[str, str]] = []
 
