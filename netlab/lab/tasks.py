@@ -17,6 +17,7 @@ from netlab.lab import holding, proxies
 from netlab.lab.flows import forget_finished_flows, forget_flow, remember_flow
 from netlab.lab.lock import one_at_a_time
 from netlab.lab.messages import TaskName
+from netlab.lab.proving import try_all
 from netlab.lab.view import running_view as _view
 from netlab.model.faring import Way
 from netlab.model.modes import ProxyMode
@@ -56,10 +57,15 @@ def probe(paths: LabPaths, arguments: Arguments) -> str:
 
 def check(paths: LabPaths, _arguments: Arguments) -> str:
     """Prove the topology's expectations: a CheckResult."""
-    from netlab.lab import proving  # noqa: PLC0415
+    from netlab.probe.check import prove, summed_up  # noqa: PLC0415
 
     view = _view(paths)
-    return proving.prove_all(view, partial(_prober, view)).model_dump_json(by_alias=True)
+    found = try_all(
+        view.topology.spec.expect,
+        lambda expectation, prober: prove(expectation, view=view, send=prober.probe),
+        sender=partial(_prober, view),
+    )
+    return summed_up(view, found).model_dump_json(by_alias=True)
 
 
 def prove(paths: LabPaths, arguments: Arguments) -> str:
@@ -67,9 +73,11 @@ def prove(paths: LabPaths, arguments: Arguments) -> str:
     from netlab.probe import proofs  # noqa: PLC0415 - as above
 
     view = _view(paths)
-    checks = _packet_checks.validate_json(str(arguments["checks"]))
-    with _prober(view) as prober:
-        found = proofs.prove(view, lambda size: partial(prober.probe, size=size), checks)
+    found = try_all(
+        _packet_checks.validate_json(str(arguments["checks"])),
+        lambda check, prober: proofs.prove(check, view=view, send=partial(prober.probe, size=check.size)),
+        sender=partial(_prober, view),
+    )
     return json.dumps([result.model_dump(mode="json") for result in found])
 
 
@@ -78,8 +86,11 @@ def fates(paths: LabPaths, arguments: Arguments) -> str:
     from netlab.probe import faring  # noqa: PLC0415 - as above
 
     view = _view(paths)
-    with _prober(view) as prober:
-        found = faring.fates(view, prober.probe, _ways.validate_json(str(arguments["ways"])))
+    found = try_all(
+        _ways.validate_json(str(arguments["ways"])),
+        lambda way, prober: faring.fate(way, view=view, send=prober.probe),
+        sender=partial(_prober, view),
+    )
     return json.dumps([fate.model_dump(mode="json") for fate in found])
 
 

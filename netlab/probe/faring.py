@@ -18,12 +18,8 @@ THE_SENDER, THE_NODE = "the sender", "the node"
 ANY_POD, OWN_POD = "one of its Pods", "a Pod of that node"
 
 
-def fates(view: ClusterView, send: Send, ways: Iterable[Way]) -> list[Fate]:
-    """Send each way's packets. NotFound: a place or a target is not there."""
-    return [_fate(view, send, way) for way in ways]
-
-
-def _fate(view: ClusterView, send: Send, way: Way) -> Fate:
+def fate(way: Way, *, view: ClusterView, send: Send) -> Fate:
+    """Send the way's packets. NotFound: a place or a target is not there."""
     source, target = Place.parse(way.source), Target.parse(way.target)
 
     def sample(count: int) -> tuple[Flow, ...]:

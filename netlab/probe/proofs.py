@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from netlab.errors import NetlabError
 from netlab.model.cluster import ClusterView, pod_name
@@ -34,16 +34,9 @@ from netlab.probe.check import (
 SHARED_FLOWS = 1000
 DEVIATIONS = 6.0
 
-SendSized = Callable[[int], Send]
-"""How flows of packets of so many bytes are sent (0: as many as need be)."""
 
-
-def prove(view: ClusterView, send: SendSized, checks: Sequence[PacketCheck]) -> tuple[ExpectationResult, ...]:
-    """Try every check, in their order; a Service by each of its ClusterIPs."""
-    return tuple(_try(check, view=view, send=send(check.size)) for check in checks)
-
-
-def _try(check: PacketCheck, *, view: ClusterView, send: Send) -> ExpectationResult:
+def prove(check: PacketCheck, *, view: ClusterView, send: Send) -> ExpectationResult:
+    """Try a check; a Service by each of its ClusterIPs. `send` sends packets of the size that it asks for."""
     try:
         findings = {family: _find(check, view=view, send=send, family=family) for family in _families(check, view)}
     except (NetlabError, ValueError, OSError) as error:
