@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -229,6 +235,83 @@ def test_a_throw_away_pod_says_what_its_command_does_and_is_gone(kubectl: Kubect
     done = kubectl.run("run", "slow", "--image=busybox", "--rm", "-i", "--restart=Never", "--", "sh", "-c", slow)
     assert "late" in done.out
     assert "NotFound" in kubectl.run("get", "pod", "slow").err
+
+
+RUN = ("--image=busybox", "--rm", "--restart=Never")
+
+
+def test_what_is_piped_into_a_throw_away_pod_is_read_there_and_its_end_is_kubectl_s(kubectl: Kubectl) -> None:
+    script = "getent hosts web >/dev/null && echo found\necho no >&2\nwc -c <<END\nhere\nEND\nexit 5\n"
+    done = kubectl.run("run", "tmp", "-i", *RUN, "--", "sh", text=script)
+    assert (done.out.splitlines()[:2], done.status) == (["found", "5"], 5)
+    assert "no\n" in done.err
+    assert "NotFound" in kubectl.run("get", "pod", "tmp").err
+    large = "x" * 79 + "\n"
+    counted = kubectl.run("run", "tmp", "-i", *RUN, "--", "sh", "-c", "cat; cat | wc -l", text=large * 50_000)
+    assert (counted.out.count(large), counted.status) == (50_000, 0)
+    page = kubectl.run("run", "tmp", "-i", *RUN, "--", "wget", "-qO-", "http://web/hostname")
+    assert (page.out.splitlines()[0] in pod_names(kubectl), page.status) == (True, 0)
+
+
+def test_a_shell_is_typed_into_at_a_terminal(kubectl: Kubectl) -> None:
+    master, slave = os.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
+    arguments = ("run", "tmp", "-it", *RUN, "--", "sh")
+    with kubectl.start(*arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as shell:
+        os.close(slave)
+        wait = b"for i in $(seq 200); do stty size | grep '33 111' && break; sleep 0.05; done; "
+        typed = wait + b"curl -s http://web/hostname; tty; exit 4\n"
+        seen = b""
+        os.write(master, typed)
+        with suppress(OSError):  # EIO: kubectl has ended
+            while data := os.read(master, 65536):
+                seen += data
+        os.close(master)
+        assert shell.wait(30) == 4, seen
+    assert b"33 111\r\n" in seen
+    assert any(name.encode() in seen for name in pod_names(kubectl))
+    assert b"/dev/pts/" in seen
+    assert "NotFound" in kubectl.run("get", "pod", "tmp").err
+
+
+def test_input_that_is_for_more_than_one_client_goes_on_after_the_first(kubectl: Kubectl) -> None:
+    container = {"name": "main", "image": "busybox", "stdin": True, "command": ["sh"]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asks"}, "spec": {"containers": [container]}}
+    kubectl("apply -f -", text=json.dumps(pod))
+    kubectl("wait --for=condition=Ready pod/asks --timeout=30s")
+    for word in ("first", "second"):
+        with kubectl.start("attach", "-i", "asks", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as attached:
+            assert attached.stdin is not None
+            assert attached.stdout is not None
+            attached.stdin.write(f"echo {word}\n")
+            attached.stdin.flush()
+            while attached.stdout.readline() != f"{word}\n":
+                pass
+            attached.terminate()
+    assert kubectl("logs asks") == "first\nsecond\n"
+    until(lambda: "second" in kubectl("logs asks"))
+    with kubectl.start("attach", "-i", "asks", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as attached:
+        attached.communicate("echo once more; exit 3\n", timeout=30)
+    until(lambda: kubectl("get pod asks -o jsonpath={.status.containerStatuses[0].restartCount}") == "1")
+    assert kubectl("logs asks --previous") == "first\nsecond\nonce more\n"
+    assert kubectl("logs asks") == ""
+    kubectl("delete pod asks --grace-period=1")
+
+
+def test_lines_of_a_log_have_their_times(kubectl: Kubectl) -> None:
+    kubectl("exec client -- true")
+    lines = kubectl("logs deploy/web --timestamps").splitlines()
+    times = [datetime.fromisoformat(line.split()[0]) for line in lines]
+    assert times == sorted(times)
+    assert abs((datetime.now(UTC) - times[0]).total_seconds()) < 600
+    assert [line.partition(" ")[2] for line in lines] == kubectl("logs deploy/web").splitlines()
+    since = lines[-1][: len("2026-01-01T00:00:00")]  # kubectl sends whole seconds
+    shown = kubectl(f"logs deploy/web --timestamps --since-time={since}Z").splitlines()
+    assert shown == [line for line in lines if line >= since]
+    assert kubectl("logs deploy/web --since-time=2100-01-01T00:00:00Z") == ""
+    assert kubectl("logs deploy/web --since=1h --tail=1 --limit-bytes=5") == "".join(lines[-1].partition(" ")[2])[:5]
+    refused = kubectl.run("logs", "client", "--previous")
+    assert 'previous terminated container "client" in pod "client" not found' in refused.err
 
 
 def test_a_log_is_followed_until_its_pod_is_gone(kubectl: Kubectl) -> None:
