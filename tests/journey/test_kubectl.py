@@ -314,6 +314,15 @@ def test_lines_of_a_log_have_their_times(kubectl: Kubectl) -> None:
     assert 'previous terminated container "client" in pod "client" not found' in refused.err
 
 
+def test_who_has_a_certificate_may_do_everything_and_is_told_who_it_is(kubectl: Kubectl) -> None:
+    for question in ("create pods", "delete services --all-namespaces", "get /healthz", "get pods --subresource=log"):
+        assert kubectl(f"auth can-i {question}") == "yes\n"
+    assert re.search(r"(?m)^\*\.\* +\[\] +\[\] +\[\*\]", kubectl("auth can-i --list"))
+    who = kubectl.run("auth", "whoami")
+    if "unknown command" not in who.err:  # it came with kubectl 1.27
+        assert re.search(r"Username +kubernetes-admin\nGroups +\[system:masters system:authenticated\]", who.out)
+
+
 def test_a_log_is_followed_until_its_pod_is_gone(kubectl: Kubectl) -> None:
     script = "echo first; while read line; do echo $line; done < /dev/null; exec sleep 600"
     kubectl.do("run", "talker", "--image=any", "--restart=Never", "--command", "--", "sh", "-c", script)

@@ -18,7 +18,7 @@ from aiohttp import web
 from netlab.api.authentication import FIRST_REQUESTS, FirstRequests, authenticated
 from netlab.api.cluster import Cluster
 from netlab.api.encoding import OBJECT_LIMIT
-from netlab.api.http import describing
+from netlab.api.http import describing, reviews
 from netlab.api.http.bodies import WARNINGS
 from netlab.api.http.front import Reception
 from netlab.api.http.handlers import ACCESS, CLUSTER, PAGES, Access, handle
@@ -114,6 +114,7 @@ def application(cluster: Cluster, stop: asyncio.Event, access: PodAccess | None 
     app[FIRST_REQUESTS] = FirstRequests()
     app.on_response_prepare.append(_warn)
     describing.add_routes(app.router)
+    reviews.add_routes(app.router)
     for path in ("/healthz", "/livez", "/readyz"):
         app.router.add_get(path, _healthy)
     app.router.add_post("/settle", _settle)
