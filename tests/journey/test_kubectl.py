@@ -205,7 +205,7 @@ def test_a_rollout_goes_on_pauses_and_is_undone(kubectl: Kubectl) -> None:
     first = pod_names(kubectl)
     kubectl("set image deployment/web nginx=nginx:2")
     kubectl("rollout status deployment/web --timeout=30s")
-    assert not pod_names(kubectl) & first
+    until(lambda: not pod_names(kubectl) & first)  # the last of them may be on its way out
     assert len(re.findall(r"(?m)^\d+ ", kubectl("rollout history deployment/web"))) == 2
     kubectl("rollout undo deployment/web")
     kubectl("rollout status deployment/web --timeout=30s")
@@ -213,6 +213,32 @@ def test_a_rollout_goes_on_pauses_and_is_undone(kubectl: Kubectl) -> None:
     assert len(kubectl("get rs -l app=web -o name").split()) == 2
     kubectl("rollout restart deployment/web")
     kubectl("wait --for=condition=Available deployment/web --timeout=30s")
+    kubectl("rollout status deployment/web --timeout=30s")
+
+
+def test_a_pod_that_a_rollout_replaces_has_its_time_to_end_and_its_endpoint_says_so(kubectl: Kubectl) -> None:
+    lingering = {"name": "nginx", "lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}
+    patch = {"spec": {"template": {"spec": {"containers": [lingering]}}}}
+    kubectl.do("patch", "deployment", "web", "-p", json.dumps(patch))
+    kubectl("rollout status deployment/web --timeout=30s")
+    with kubectl.start("get", "endpointslices", "-l", "kubernetes.io/service-name=web", "-o", "json", "-w",
+                       stdout=subprocess.PIPE) as watching:  # fmt: skip
+        assert watching.stdout is not None
+        kubectl("scale deployment/web --replicas=1")
+        seen = set[tuple[bool, bool, bool]]()
+        decoder, text = json.JSONDecoder(), ""
+        while (False, True, True) not in seen:
+            text += watching.stdout.readline()
+            with suppress(ValueError):
+                value, end = decoder.raw_decode(text)
+                text = text[end:].lstrip()
+                seen |= {tuple(e["conditions"][name] for name in ("ready", "serving", "terminating"))
+                         for e in value.get("endpoints") or ()}  # fmt: skip
+        watching.terminate()
+    assert "Terminating" in kubectl("get pods -l app=web")
+    assert kubectl("get deployment web -o jsonpath={.status.replicas}") == "1"
+    until(lambda: len(pod_names(kubectl)) == 1)
+    kubectl("scale deployment/web --replicas=2")
     kubectl("rollout status deployment/web --timeout=30s")
 
 

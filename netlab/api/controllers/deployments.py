@@ -12,14 +12,17 @@ from netlab.api.controllers.deployment_status import status_of
 from netlab.api.controllers.index import Index, owned_by
 from netlab.api.controllers.rollouts import Version, limits_of, recreate, rolling
 from netlab.api.controllers.telling import tell
+from netlab.api.deleting import ENDED
 from netlab.api.encoding import Json, encode_part
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
 from netlab.model.objects import (
     Deployment,
+    KubernetesObject,
     LabelSelector,
     ObjectMeta,
     OwnerReference,
+    Pod,
     PodTemplate,
     ReplicaSet,
     ReplicaSetSpec,
@@ -46,12 +49,15 @@ class DeploymentController:
         return self._store.keys(Deployment)
 
     def keys_of(self, change: Change) -> Iterable[str]:
-        """The Deployment whose spec changed, or whose ReplicaSet did."""
+        """The Deployment whose spec changed, or whose ReplicaSet did, or of which a Pod is gone (Recreate waits)."""
         if isinstance(change.object, Deployment):
             before = change.previous.spec if isinstance(change.previous, Deployment) else None
             same = change.type is EventType.DELETED or change.object.spec is before
             return () if same else (change.object.key,)
-        if isinstance(change.object, ReplicaSet) and (key := owned_by(change.object, Deployment)):
+        found: KubernetesObject | None = change.object
+        if isinstance(found, Pod) and change.type is EventType.DELETED:
+            found = self._store.find_key(ReplicaSet, owned_by(found, ReplicaSet) or "")
+        if isinstance(found, ReplicaSet) and (key := owned_by(found, Deployment)):
             return (key,)
         return ()
 
@@ -102,16 +108,22 @@ class DeploymentController:
 
     def _scale(self, deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]) -> None:
         spec = deployment.spec
-        versions = tuple(_version(each) for each in old)
+        newest = _version(new, there=new.status.replicas)
+        versions = tuple(_version(each, there=self._there(each)) for each in old)
         if spec.strategy.type == "Recreate":
-            wanted, rest = recreate(spec.replicas, _version(new), versions)
+            wanted, rest = recreate(spec.replicas, newest, versions)
         elif not any(each.wanted for each in versions):
             wanted, rest = spec.replicas, tuple(0 for _ in old)
         else:
-            wanted, rest = rolling(spec.replicas, _version(new), versions, limits_of(spec))
+            wanted, rest = rolling(spec.replicas, newest, versions, limits_of(spec))
         self._resize(deployment, new, wanted)
         for each, count in zip(old, rest, strict=True):
             self._resize(deployment, each, count)
+
+    def _there(self, value: ReplicaSet) -> int:
+        """How many Pods a ReplicaSet has, with those that are still on their way out."""
+        pods = (self._store.find_key(Pod, key) for key in self._index.pods_by_owner.of(value.metadata.uid))
+        return sum(pod is not None and pod.status.phase not in ENDED for pod in pods)
 
     def _resize(self, deployment: Deployment, which: ReplicaSet, replicas: int | None) -> None:
         before = which.spec.replicas
@@ -167,8 +179,8 @@ def _annotated(value: K, key: str, text: str) -> K:
     return value.model_copy(update={"metadata": value.metadata.model_copy(update={"annotations": annotations})})
 
 
-def _version(value: ReplicaSet) -> Version:
-    return Version(value.spec.replicas, value.status.replicas, value.status.available_replicas or 0)
+def _version(value: ReplicaSet, *, there: int) -> Version:
+    return Version(value.spec.replicas, there, value.status.available_replicas or 0)
 
 
 def _reference(deployment: Deployment) -> OwnerReference:

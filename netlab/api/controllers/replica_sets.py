@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from netlab.api.admission.entrance import Admission
 from netlab.api.controllers.index import Index, owned_by
+from netlab.api.deleting import end
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
 from netlab.model.objects import ObjectMeta, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus
@@ -44,7 +45,7 @@ class ReplicaSetController:
         self._adopt(own)
         pods, wanted = self._pods(own), own.spec.replicas
         for pod in sorted(pods, key=_worth)[: max(0, len(pods) - wanted)]:
-            self._store.delete(Pod, pod.metadata.name, pod.metadata.namespace)
+            end(self._store, pod)
         for _ in range(wanted - len(pods)):
             self._store.create(self._admission.create(_new_pod(own)))
         status = status_of(own, self._pods(own))
