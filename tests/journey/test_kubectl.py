@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -240,6 +241,25 @@ def test_a_pod_that_a_rollout_replaces_has_its_time_to_end_and_its_endpoint_says
     until(lambda: len(pod_names(kubectl)) == 1)
     kubectl("scale deployment/web --replicas=2")
     kubectl("rollout status deployment/web --timeout=30s")
+
+
+def test_a_rollout_waits_for_pods_to_be_ready_for_long_and_gives_up_at_its_deadline(kubectl: Kubectl) -> None:
+    kubectl("create deployment slow --image=nginx --replicas=0 --port=80")
+    kubectl.do("patch", "deployment", "slow", "-p", '{"spec":{"minReadySeconds":2,"progressDeadlineSeconds":4}}')
+    began = time.monotonic()
+    kubectl("scale deployment/slow --replicas=1")
+    kubectl("rollout status deployment/slow --timeout=30s")
+    kubectl("wait --for=condition=Available deployment/slow --timeout=30s")
+    assert time.monotonic() - began > 1
+    never = {"name": "nginx", "readinessProbe": {"exec": {"command": ["false"]}}}
+    kubectl.do(
+        "patch", "deployment", "slow", "-p", json.dumps({"spec": {"template": {"spec": {"containers": [never]}}}})
+    )
+    late = kubectl.run("rollout", "status", "deployment/slow", "--timeout=30s")
+    assert (late.status, 'deployment "slow" exceeded its progress deadline' in late.err) == (1, True)
+    kubectl("rollout undo deployment/slow")
+    kubectl("rollout status deployment/slow --timeout=30s")
+    kubectl("delete deployment slow")
 
 
 def test_commands_run_in_pods_and_end_with_their_status(kubectl: Kubectl) -> None:

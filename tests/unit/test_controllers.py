@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -44,12 +44,11 @@ def a_topology(nodes: list[dict[str, Any]] | None = None, **spec: Any) -> Topolo
 
 @contextmanager
 def a_cluster(topology: Topology | None = None, path: Path | None = None) -> Iterator[Cluster]:
-    store = Store(path)
-    cluster = Cluster(store, Random(1))
-    if not store.list(Topology):
-        cluster.create(topology or a_topology())
-    yield cluster
-    store.close()
+    with closing(Store(path)) as store:
+        cluster = Cluster(store, Random(1))
+        if not store.list(Topology):
+            cluster.create(topology or a_topology())
+        yield cluster
 
 
 def a_pod(name: str, labels: dict[str, str] | None = None, **spec: Any) -> Pod:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from netlab.api.admission.entrance import Admission
-from netlab.api.controllers.deployment_status import status_of
+from netlab.api.controllers.alarms import Alarms
+from netlab.api.controllers.deployment_status import seconds_to_deadline, status_of
 from netlab.api.controllers.index import Index, owned_by
 from netlab.api.controllers.rollouts import Version, limits_of, recreate, rolling
 from netlab.api.controllers.telling import tell
@@ -39,10 +40,11 @@ HISTORY = 10
 class DeploymentController:
     """Key: a Deployment's."""
 
-    def __init__(self, store: Store, index: Index, admission: Admission) -> None:
+    def __init__(self, store: Store, index: Index, admission: Admission, alarms: Alarms) -> None:
         self._store = store
         self._index = index
         self._admission = admission
+        self._alarms = alarms
 
     def all_keys(self) -> Iterable[str]:
         """All Deployments."""
@@ -102,6 +104,9 @@ class DeploymentController:
         last = max(map(revision, old), default=0)
         if new is None:
             return self._store.create(self._admission.create(_replica_set(deployment, template_hash, last + 1)))
+        if new.spec.min_ready_seconds != deployment.spec.min_ready_seconds:
+            spec = new.spec.model_copy(update={"min_ready_seconds": deployment.spec.min_ready_seconds})
+            new = self._store.update(new.model_copy(update={"spec": spec}))
         if revision(new) > last:
             return new
         return self._store.update(_annotated(new, REVISION, str(last + 1)))
@@ -146,7 +151,10 @@ class DeploymentController:
     def _report(self, deployment: Deployment, template_hash: str) -> None:
         sets = self._sets(deployment)
         new = next((each for each in sets if each.metadata.labels.get(HASH_LABEL) == template_hash), None)
-        status = status_of(deployment, new, sets, now=self._store.now())
+        now = self._store.now()
+        status = status_of(deployment, new, sets, now=now)
+        if (seconds := seconds_to_deadline(deployment, status, now=now)) is not None:
+            self._alarms.set(self, deployment.key, seconds=seconds)
         counted = deployment.model_copy(update={"status": status})
         if new is not None:
             counted = _annotated(counted, REVISION, str(revision(new)))

@@ -80,7 +80,7 @@ async def serving(
     access: PodAccess | None = None,
 ) -> AsyncIterator[Reception]:
     """Serve a cluster on a listening socket, which is closed at the end. `stop` is set where it cannot go on."""
-    pacer = Pacer(cluster.settle)
+    pacer = Pacer(cluster.settle, cluster.seconds_left)
     cluster.work_to_do = pacer.request
     app = application(cluster, stop or asyncio.Event(), access)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
