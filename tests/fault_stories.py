@@ -238,13 +238,15 @@ IN_IPVS: Mapping[FaultName, Story | None] = {
         | {CLIENT_TO_N1: "dropped lone"},
     ),
     FaultName.FORWARD_DROP: Story(("--on", "n1"), all_are((*DIRECTLY_BY_N1, SHELL_TO_NEAR_POD), "dropped")),
+    FaultName.POD_RANGE_IN_SERVICE_RANGE: Story(
+        ("--on", "pod/lone"),
+        {SHELL_TO_FAR_POD: "reached web-1"}
+        | all_are(TO_LONE, "refused")
+        | all_are((LONE_TO_ONE, LONE_TO_POD), "dropped"),
+    ),
 }
-IPVS_ALONE = (
-    *IN_IPVS,
-    *(FaultName.KUBE_PROXY_STOPPED, FaultName.API_UNREACHABLE, FaultName.STALE_UDP_FLOW),
-    *(FaultName.NODEPORT_SHADOWED, FaultName.BRIDGE_NF_OFF),
-)
-"""The faults that are tried in mode ipvs: those that meet what kube-proxy makes there. Its kernels are slow ones."""
+TRIED_IN_IPVS = tuple(fault for fault in FaultName if fault is not FaultName.RULES_IN_BOTH_KINDS)
+"""The faults that are tried in mode ipvs here. That kernel has no nftables; scripts/guest-modes shows the other one."""
 DIFFERING: Mapping[str, Mapping[FaultName, Story | None]] = {
     "nftables": IN_NFTABLES,
     "userspace": IN_USERSPACE,

@@ -21,7 +21,7 @@ PODS_WITHIN = 60
 """Seconds for all Pods to serve; 1000 take about ten."""
 PROBED_WITHIN = 3
 """Seconds for Pods to pass their readiness probes, or to end, once nothing else is waited for; some never do."""
-PROXIES_WITHIN = 30.0
+PROXIES_WITHIN = 60.0
 _reports: TypeAdapter[dict[str, ProxyReport | None]] = TypeAdapter(dict[str, ProxyReport | None])
 
 

@@ -20,8 +20,9 @@ from netlab.probe.sockets import NoRoute, Origin, Received, drain
 
 MOST_AT_ONCE = 400
 """Flows that may wait for their answers at one time: each holds a socket, and a process may have 1024."""
-MOST_PORTS = 20000
-"""Ports that a probe uses once; of the 28232 that the kernel gives out (ip(7), ip_local_port_range) some are taken."""
+MOST_PORTS = 10000
+"""Ports that a probe uses once, of the half that is for it of the 28232 that the kernel gives out (ip(7),
+ip_local_port_range). Some are taken."""
 SEND_AGAIN_AFTER = 0.001
 """Seconds to wait where the sending socket's buffer is full."""
 

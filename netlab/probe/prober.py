@@ -94,7 +94,8 @@ class Prober:
         taps = self._open_taps(destination)
         with self._inside(namespace):
             try:
-                origin = Origin(destination.address, destination.protocol)
+                to_pod = self._view.pod_at(destination.address) is not None
+                origin = Origin(destination.address, destination.protocol, to_pod=to_pod)
             except NoRoute:
                 return report(from_, to, (Flow(verdict=PacketVerdict.UNREACHABLE),) * count)
             try:

@@ -53,8 +53,10 @@ class Origin:
     To be made and used inside FROM's network namespace. NoRoute where that cannot reach the address.
     """
 
-    def __init__(self, address: IPAddress, protocol: TargetProtocol) -> None:
+    def __init__(self, address: IPAddress, protocol: TargetProtocol, *, to_pod: bool) -> None:
+        """`to_pod`: the address is a Pod's own."""
         self._address = str(address)
+        self._parity = 0 if to_pod else 1
         self._family = family_of(address)
         self._reserves = {TargetProtocol.TCP: socket.SOCK_STREAM, TargetProtocol.UDP: socket.SOCK_DGRAM}.get(protocol)
         numbers = {TargetProtocol.TCP: socket.IPPROTO_TCP, TargetProtocol.UDP: socket.IPPROTO_UDP}
@@ -71,14 +73,30 @@ class Origin:
     def reserve(self) -> tuple[int, socket.socket | None]:
         """A port for one flow and the socket that holds it; for ICMP neither: 0 and None.
 
+        An even one towards a Pod, else an odd one. IPVS remembers a Service's flow that was not ended in so many words
+        (a probe is not) for a minute or longer, and takes what the Pod answers to the same port for that flow's answer.
         Nothing listens on it: the kernel answers a SYN/ACK with a reset, which is what leaves no half-open connection
         behind. A UDP answer finds the socket, so that no ICMP error goes back to the server.
         """
         if self._reserves is None:
             return 0, None
-        held = socket.socket(FAMILIES[self._family], self._reserves)
-        held.bind((str(self.source), 0))
-        return held.getsockname()[1], held
+        while True:
+            held = self._bound(self._reserves, port=0)
+            port = held.getsockname()[1]
+            if port % 2 == self._parity:
+                return port, held
+            held.close()
+            with contextlib.suppress(OSError):  # somebody has the neighbour: another pair
+                return port ^ 1, self._bound(self._reserves, port=port ^ 1)
+
+    def _bound(self, kind: socket.SocketKind, *, port: int) -> socket.socket:
+        held = socket.socket(FAMILIES[self._family], kind)
+        try:
+            held.bind((str(self.source), port))
+        except OSError:
+            held.close()
+            raise
+        return held
 
     def send(self, packet: bytes) -> None:
         """Send from the IP header on. NoRoute; BlockingIOError where it must wait for packets before it.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,10 +20,11 @@ from netlab.kernel.namespaces import inside
 from netlab.model.journey import Flow, PacketVerdict, ProbeResult, Translation
 from netlab.model.names import Place
 from netlab.model.objects import ObjectMeta
-from netlab.model.targets import Target
+from netlab.model.targets import Target, TargetProtocol
 from netlab.model.topology import Expectation, ExpectedVerdict
 from netlab.probe.check import check
 from netlab.probe.prober import Prober
+from netlab.probe.sockets import Origin
 
 pytestmark = pytest.mark.root
 
@@ -177,6 +179,35 @@ def test_lost_flows_wait_for_their_answers_together(prober: Prober) -> None:
     flows = probe(prober, "pod/shell", "10.96.0.10:91", count=50, timeout=0.4).flows
     assert {flow.verdict for flow in flows} == {DROPPED}
     assert 0.4 <= time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("protocol", [TargetProtocol.TCP, TargetProtocol.UDP])
+def test_flows_to_a_pod_leave_from_other_ports_than_those_to_services(protocol: TargetProtocol) -> None:
+    services, pods = (
+        ports_towards("10.96.0.10", protocol, to_pod=False),
+        ports_towards("10.244.1.2", protocol, to_pod=True),
+    )
+    assert len(services) == len(pods) == FLOWS
+    assert not services & pods
+
+
+FLOWS = 300
+"""That many of each kind from the same 28232 ports would meet three times; a run without is one of twenty."""
+
+
+def ports_towards(address: str, protocol: TargetProtocol, *, to_pod: bool) -> set[int]:
+    """The ports of flows from the Pod `shell` that are all under way at one time."""
+    with inside(namespace("shell")), ExitStack() as stack:
+        origin = Origin(ip_address(address), protocol, to_pod=to_pod)
+        stack.callback(origin.close)
+        ports = set()
+        for _ in range(FLOWS):
+            port, held = origin.reserve()
+            assert held
+            stack.enter_context(held)
+            assert held.getsockname()[1] == port
+            ports.add(port)
+        return ports
 
 
 def test_an_interval_keeps_the_flows_apart(prober: Prober) -> None:
