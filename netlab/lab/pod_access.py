@@ -164,10 +164,15 @@ class PodCommand:
 
     async def ended(self) -> int:
         """Its exit status as a shell gives it, once it has ended."""
+        status = await self._told()
+        return GONE if status is None else status
+
+    async def _told(self) -> int | None:
+        """The exit status that comes over the connection; None where that ends without."""
         self._connection.setblocking(False)
         data = await asyncio.get_running_loop().sock_recv(self._connection, messages.MESSAGE_LIMIT)
         reply = messages.parse_reply(data) if data else None
-        return reply.status if isinstance(reply, messages.Exited) else GONE
+        return reply.status if isinstance(reply, messages.Exited) else None
 
     def close(self) -> None:
         """Give it up: the lab process ends it where it still runs."""
@@ -178,6 +183,10 @@ class PodCommand:
 
 class AttachedCommand(PodCommand):
     """What runs in a container already, and goes on when the connection ends."""
+
+    async def ended(self) -> int:
+        """0 once the container has ended, however: clients learn from the Pod's status how, as in Kubernetes."""
+        return GONE if await self._told() is None else 0
 
     def end_input(self) -> None:
         """This client has no more to send: whether others may is for the kubelet to say."""

@@ -290,7 +290,9 @@ def test_what_is_piped_into_a_throw_away_pod_is_read_there_and_its_end_is_kubect
     script = "getent hosts web >/dev/null && echo found\necho no >&2\nwc -c <<END\nhere\nEND\nexit 5\n"
     done = kubectl.run("run", "tmp", "-i", *RUN, "--", "sh", text=script)
     assert (done.out.splitlines()[:2], done.status) == (["found", "5"], 5)
+    assert done.out.count("found") == 1
     assert "no\n" in done.err
+    assert "couldn't attach" not in done.err
     assert "NotFound" in kubectl.run("get", "pod", "tmp").err
     large = "x" * 79 + "\n"
     counted = kubectl.run("run", "tmp", "-i", *RUN, "--", "sh", "-c", "cat; cat | wc -l", text=large * 50_000)
@@ -378,6 +380,17 @@ def test_a_log_is_followed_until_its_pod_is_gone(kubectl: Kubectl) -> None:
         assert following.stdout.readline() == "first\n"
         kubectl("delete pod talker --grace-period=1 --wait=false")
         assert following.wait(30) == 0
+
+
+def test_what_is_not_there_is_told_in_kubectl_s_words(kubectl: Kubectl) -> None:
+    for line, words in (
+        ("get secrets", 'the server doesn\'t have a resource type "secrets"'),
+        ("top nodes", "Metrics API not available"),
+        ("autoscale deployment web --max=3", "the server could not find the requested resource"),
+    ):
+        refused = kubectl.run(*line.split())
+        assert (refused.status, words in refused.err) == (1, True), refused.err
+    assert "0001" not in kubectl("describe node node1").partition("Ready ")[2].partition("\n")[0]
 
 
 def test_a_port_is_forwarded(kubectl: Kubectl) -> None:

@@ -95,7 +95,7 @@ class Here:
     def attach(self, pod: Pod, container: str, *, stdin: bool) -> HereCommand:
         if container == "two":
             raise NotFound("container two is not running")
-        return HereCommand(("sh", "-c", "cat; echo no >&2; exit 3"), stdin=stdin)
+        return HereCommand(("sh", "-c", "cat; echo no >&2"), stdin=stdin)
 
     def log(self, pod: Pod, container: str) -> Path:
         return self.folder / f"{container}.log"
@@ -171,7 +171,7 @@ def test_who_attaches_has_the_input_the_output_and_the_end_of_what_runs(tmp_path
 
     out, err, status = asyncio.run(asyncio.wait_for(story(), DEADLINE))
     assert (out, err) == (b"typed" if protocol.startswith("v5") else b"", b"no\n")
-    assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "3", "field": ""}]
+    assert status["status"] == "Success"
 
 
 def test_who_attaches_to_what_does_not_run_is_told(tmp_path: Path) -> None:

@@ -121,10 +121,11 @@ class Kubelet:
 
     async def _report_ready(self) -> None:
         """Say once that the node has its kubelet, as the condition that `kubectl get nodes` shows."""
-        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": now()}
-        message = "kubelet is posting ready status"
+        time = now()
+        told = {"reason": "KubeletReady", "message": "kubelet is posting ready status"}
+        ready = {"type": "Ready", "status": "True", **told, "lastHeartbeatTime": time, "lastTransitionTime": time}
         try:
-            patch: dict[str, Json] = {"status": {"conditions": [{**ready, "message": message}]}}
+            patch: dict[str, Json] = {"status": {"conditions": [{**ready}]}}
             await self._context.client.patch(Node, self._context.node, patch, subresource="status")
         except (ApiError, aiohttp.ClientError, OSError) as error:
             log.warning("node %s is not reported ready: %s", self._context.node, error)

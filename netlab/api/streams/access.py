@@ -44,7 +44,8 @@ class PodAccess(Protocol):
     def attach(self, pod: Pod, container: str, *, stdin: bool) -> Command:
         """What runs in a container already, which `close` leaves alone. NotFound where nothing does.
 
-        Its input is the container's if that has one (`stdin: true`) and the client wants it.
+        Its input is the container's if that has one (`stdin: true`) and the client wants it. However the container
+        ends, `ended` says 0: clients learn from the Pod's status how, and take anything else for a failed attach.
         """
 
     def log(self, pod: Pod, container: str) -> Path:
