@@ -386,7 +386,6 @@ def test_what_is_not_there_is_told_in_kubectl_s_words(kubectl: Kubectl) -> None:
     for line, words in (
         ("get secrets", 'the server doesn\'t have a resource type "secrets"'),
         ("top nodes", "Metrics API not available"),
-        ("autoscale deployment web --max=3", "the server could not find the requested resource"),
     ):
         refused = kubectl.run(*line.split())
         assert (refused.status, words in refused.err) == (1, True), refused.err

@@ -32,6 +32,17 @@ def socket_address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
+def _bind(listener: socket.socket, path: Path) -> None:
+    """Have the socket there with mode 0600 from its first moment, in place of what a dead kubelet left."""
+    path.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        with socket_address(path) as address:
+            listener.bind(address)
+    finally:
+        os.umask(before)
+
+
 class AttachServer:
     """Waits for clients. `find` gives a container's runner by the Pod's uid and its name."""
 
@@ -41,9 +52,7 @@ class AttachServer:
         self._loop = asyncio.get_running_loop()
         self._attached: dict[socket.socket, Attached | None] = {}
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        path.unlink(missing_ok=True)
-        with socket_address(path) as address:
-            self._listener.bind(address)
+        _bind(self._listener, path)
         self._listener.listen(BACKLOG)
         self._loop.add_reader(self._listener, self._accept)
 
