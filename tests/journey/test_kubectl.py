@@ -386,6 +386,7 @@ def test_what_is_not_there_is_told_in_kubectl_s_words(kubectl: Kubectl) -> None:
     for line, words in (
         ("get secrets", 'the server doesn\'t have a resource type "secrets"'),
         ("top nodes", "Metrics API not available"),
+        ("debug client --image=busybox", "ephemeral containers are disabled for this cluster"),
     ):
         refused = kubectl.run(*line.split())
         assert (refused.status, words in refused.err) == (1, True), refused.err
