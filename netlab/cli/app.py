@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -62,11 +62,12 @@ SECTIONS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "completion": machine.completion,
     },
 }
+COMMANDS = {name: command for commands in SECTIONS.values() for name, command in commands.items()}
 GO_FLAGS = {"proxy", "render"}
 """Commands whose flags are kube-proxy's."""
 PASSED_ON = {"allow_interspersed_args": False, "ignore_unknown_options": True}
 """The context settings of a command that gives its words to another program, from the first on that is no option."""
-WIDEST_NAME = max(len(name) for commands in SECTIONS.values() for name in commands)
+WIDEST_NAME = max(map(len, COMMANDS))
 
 
 class Sections(TyperGroup):
@@ -81,20 +82,25 @@ class Sections(TyperGroup):
                 formatter.write_dl(rows)
 
 
-# Without rich's help pages: their import alone takes as long as everything else.
-app = typer.Typer(
-    cls=Sections,
-    help="The Kubernetes Service network on the kernel of this machine: real NAT rules, real packets, no cluster.",
-    epilog="Exit status: 0 done, 1 a check failed, 2 wrong usage or file, 3 this machine cannot, 4 no such thing.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-for commands in SECTIONS.values():
+def command_line(commands: Mapping[str, Callable[..., None] | typer.Typer]) -> typer.Typer:
+    """Netlab with these commands."""
+    # Without rich's help pages: their import alone takes as long as everything else.
+    app = typer.Typer(
+        cls=Sections,
+        help="The Kubernetes Service network on the kernel of this machine: real NAT rules, real packets, no cluster.",
+        epilog="Exit status: 0 done, 1 a check failed, 2 wrong usage or file, 3 this machine cannot, 4 no such thing.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
     for name, command in commands.items():
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
             settings = PASSED_ON if name == "kubectl" else None
             app.command(name, cls=GoFlags if name in GO_FLAGS else None, context_settings=settings)(command)
+    return app
+
+
+app = command_line(COMMANDS)

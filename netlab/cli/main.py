@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.completion import get_completion_inspect_parameters
 
-from netlab.cli.app import app
+from netlab.cli.app import COMMANDS, app, command_line
 from netlab.cli.failures import last_resort, report, wants_json
 from netlab.cli.output import complete_streams
 from netlab.errors import InvalidInput, NetlabError, Problem
@@ -27,10 +27,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; its exit status (netlab/errors.py says which error is which)."""
-    if COMPLETE in os.environ:
-        get_completion_inspect_parameters()  # makes Typer's shells known; Typer itself does it with its own options
     try:
-        command = typer.main.get_command(app)
+        command = typer.main.get_group(_app_for(arguments))
         status = command.main([*arguments] or ["--help"], prog_name="netlab", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except NetlabError as error:
@@ -44,6 +42,15 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(NetlabError(f"{place}{error.strerror or error}"), arguments)
     except typer.Abort:
         return 1
+
+
+def _app_for(arguments: Sequence[str]) -> typer.Typer:
+    """With the command alone that is asked for, where one is: Typer looks at the signatures of all that it has."""
+    if COMPLETE in os.environ:
+        get_completion_inspect_parameters()  # makes Typer's shells known; Typer itself does it with its own options
+        return app
+    asked = arguments[0] if arguments else ""
+    return command_line({asked: COMMANDS[asked]}) if asked in COMMANDS else app
 
 
 def _failed(error: NetlabError, arguments: Sequence[str]) -> int:

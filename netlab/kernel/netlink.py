@@ -35,6 +35,10 @@ BATCH_REQUESTS = 200
 RECEIVE_BYTES = 1 << 18
 
 
+_PADDING = (b"", bytes(3), bytes(2), bytes(1))
+"""Behind a value of so many bytes more than a multiple of four."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request: the message type, flags beside NLM_F_REQUEST, and what follows the netlink header."""
@@ -55,7 +59,8 @@ class Refusal:
 
 def attribute(kind: int, value: bytes) -> bytes:
     """One attribute, padded to four bytes."""
-    return ATTRIBUTE.pack(len(value) + 4, kind) + value + bytes(-len(value) % 4)
+    size = len(value)
+    return ATTRIBUTE.pack(size + 4, kind) + value + _PADDING[size & 3]
 
 
 def nested(kind: int, *attributes: bytes) -> bytes:

@@ -49,12 +49,13 @@ def verdict(kind: int, found: Jump | Goto | Drop) -> bytes:
     if isinstance(found, Drop):
         return nested(kind, nested(DATA_VERDICT, attribute(VERDICT_CODE, u32(NF_DROP))))
     chain = found.chain.encode()
-    before, after = _leading_frame(kind, NFT_JUMP if isinstance(found, Jump) else NFT_GOTO, len(chain))
+    before, after = leading_frame(kind, NFT_JUMP if isinstance(found, Jump) else NFT_GOTO, len(chain))
     return before + chain + after
 
 
 @cache
-def _leading_frame(kind: int, code: int, size: int) -> tuple[bytes, bytes]:
+def leading_frame(kind: int, code: int, size: int) -> tuple[bytes, bytes]:
+    """What is before and after the name, of so many bytes, of the chain that a verdict leads to."""
     chain = attribute(VERDICT_CHAIN, PLACE * size + b"\0")
     whole = nested(kind, nested(DATA_VERDICT, attribute(VERDICT_CODE, u32(code)), chain))
     return around(PLACE * size, whole)

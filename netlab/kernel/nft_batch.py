@@ -5,7 +5,9 @@ The kernel takes a batch of messages as one transaction, and answers what was wr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from netlab.errors import KernelError
 from netlab.kernel.iptables_answers import HERE
@@ -17,6 +19,8 @@ from netlab.model.rules import Family
 from netlab.proxy.nftables.text import change_text
 
 WORDS_AT_MOST = 600
+CHANGES_A_PIECE = 4000
+"""A megabyte or so. Each commit goes over all chains there are, so that smaller pieces cost more than they win."""
 
 
 class ChangeRefused(KernelError):
@@ -35,8 +39,26 @@ def make(changes: Sequence[Change], *, family: Family, table: str, by: NftSocket
     buffer. The changes must be such that each piece, in their order, leaves nothing that leads nowhere.
     ChangeRefused: the kernel does not take one; the pieces before it were taken. KernelError.
     """
-    messages = Messages(family, table)
-    packed = [messages.of(change, number=number) for number, change in enumerate(changes, start=1)]
+    return _commit(changes, Messages(family, table).of_all(changes), family=family, by=by)
+
+
+def make_as_they_come(changes: Iterable[Change], *, family: Family, table: str, by: NftSocket) -> int:
+    """Make changes while those after them are still being thought of; how many transactions it took.
+
+    For what need not be one transaction, in an order of which each piece holds: a table that no packet comes to yet.
+    The kernel works in a thread beside, as it takes about as long. ChangeRefused, KernelError: those behind the change
+    may have been made all the same.
+    """
+    messages, coming = Messages(family, table), iter(changes)
+    with ThreadPoolExecutor(1) as kernel:
+        done = [
+            kernel.submit(_commit, piece, messages.of_all(piece), family=family, by=by)
+            for piece in iter(lambda: list(islice(coming, CHANGES_A_PIECE)), [])
+        ]
+    return sum(each.result() for each in done)
+
+
+def _commit(changes: Sequence[Change], packed: Sequence[bytes], *, family: Family, by: NftSocket) -> int:
     pieces = list(_pieces(packed, limit=by.room))
     for piece in pieces:
         refusal = by.commit(packed[piece.start : piece.stop])

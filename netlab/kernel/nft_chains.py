@@ -13,13 +13,13 @@ from collections.abc import Iterator
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE
-from netlab.kernel.netlink import HEADER, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, attributes
+from netlab.kernel.netlink import HEADER, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, attribute, attributes
 from netlab.model.rules import Family
 
 NETLINK_NETFILTER = 12
 NFTABLES = 10 << 8
-GET_CHAIN, GET_GENERATION = NFTABLES | 4, NFTABLES | 16
-CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, GENERATION_ID = 1, 3, 4, 1
+GET_TABLE, GET_CHAIN, GET_GENERATION = NFTABLES | 1, NFTABLES | 4, NFTABLES | 16
+TABLE_NAME, CHAIN_TABLE, CHAIN_NAME, CHAIN_HOOK, GENERATION_ID = 1, 1, 3, 4, 1
 NFPROTO_INET = 1
 NETFILTER_HEADER = struct.Struct(">BBH")
 FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
@@ -47,6 +47,17 @@ def generation() -> int:
     for found in ask(GET_GENERATION, 0, family=socket.AF_UNSPEC):
         return int.from_bytes(found[GENERATION_ID], "big")
     raise KernelError("ask for the generation of nftables", HERE, errno.EPROTO)
+
+
+def has_table(family: Family, table: str) -> bool:
+    """Whether there is a table of that name. KernelError: the kernel does not say."""
+    try:
+        wanted = attribute(TABLE_NAME, table.encode() + b"\0")
+        return any(ask(GET_TABLE, 0, family=FAMILIES[family], body=wanted))
+    except KernelError as error:
+        if error.number != errno.ENOENT:
+            raise
+        return False
 
 
 def chain_names(family: Family, table: str) -> tuple[str, ...]:

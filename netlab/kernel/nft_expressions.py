@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from netlab.kernel.netlink import attribute
@@ -82,7 +82,7 @@ class Expressions:
     def __init__(self, family: Family) -> None:
         self._family = family
         self._protocols = {each: _protocol(each) for each in Protocol}
-        self._dnat = _dnat(family)
+        self._dnat = cache(partial(_dnat, family))
         self._of: dict[type[Any], Callable[[Any], bytes]] = {
             AddressIn: self._address_in,
             AddressInAny: lambda part: self._address_in(AddressIn(part.side, part.networks[0], part.negated)),
@@ -93,7 +93,7 @@ class Expressions:
             NewFlow: lambda _: _ct(CT_STATE, STATE_NEW),
             Translated: lambda _: _ct(CT_STATUS, STATUS_DNAT),
             Marked: lambda part: _load_mark() + _bitwise(NATIVE.pack(part.mark)) + _compare(UNEQUAL, bytes(4)),
-            OneIn: _one_in,
+            OneIn: lambda part: _one_in(part.count),
             ByMap: lambda part: self.load(part.fields) + lookup(part.map, into_verdict=True),
             SetMark: lambda part: _change_mark(keep=~part.mark, flip=part.mark),
             FlipMark: lambda part: _change_mark(keep=~0, flip=part.mark),
@@ -158,8 +158,8 @@ class Expressions:
         )
 
     def _translate(self, part: Dnat) -> bytes:
-        address, between, end = self._dnat
-        return address + part.address.packed + between + PORT.pack(part.port) + end
+        before, after = self._dnat(part.port)
+        return before + part.address.packed + after
 
     def _reject(self, _: Reject) -> bytes:
         return expression("reject", attribute(1, u32(0)), attribute(2, bytes([PORT_UNREACHABLE[self._family]])))
@@ -234,8 +234,8 @@ def _ct(key: int, bits: int) -> bytes:
 
 
 @cache
-def _one_in(part: OneIn) -> bytes:
-    numbers = (REGISTER, part.count, NUMGEN_RANDOM, 0)
+def _one_in(count: int) -> bytes:
+    numbers = (REGISTER, count, NUMGEN_RANDOM, 0)
     drawn = expression("numgen", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
     return drawn + _compare(EQUAL, bytes(4))
 
@@ -253,8 +253,8 @@ def _masquerade(part: Masquerade) -> bytes:
     return expression("masq", attribute(1, u32(RANDOM_FULLY)) if part.fully_random else b"")
 
 
-def _dnat(family: Family) -> tuple[bytes, bytes, bytes]:
-    """What is before the address, between it and the port, and after: there are more of these than of all others."""
+def _dnat(family: Family, port: int) -> tuple[bytes, bytes]:
+    """What is before the address, and after it: there are more of these than of all others, and few ports."""
     numbers = (
         NAT_DNAT,
         NF_FAMILIES[family],
@@ -263,7 +263,6 @@ def _dnat(family: Family) -> tuple[bytes, bytes, bytes]:
         NAT_MAPPED | NAT_PROTOCOL_SPECIFIED,
     )
     nat = expression("nat", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
-    address, port = PLACE * ADDRESS_BYTES[family], PLACE * PORT.size
-    before, between = around(address, _immediate(REGISTER, value(2, address)))
-    port_before, after = around(port, _immediate(SECOND_REGISTER, value(2, port)))
-    return before, between + port_before, after + nat
+    address = PLACE * ADDRESS_BYTES[family]
+    loaded = _immediate(REGISTER, value(2, address)) + _immediate(SECOND_REGISTER, value(2, PORT.pack(port)))
+    return around(address, loaded + nat)

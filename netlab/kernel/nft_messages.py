@@ -87,6 +87,11 @@ class Messages:
         """The messages of one change, which belong into one transaction; all have its number, for the answers."""
         return self._of[type(change)](change, number)
 
+    def of_all(self, changes: Iterable[Change]) -> list[bytes]:
+        """The messages of each change; the first has the number 1."""
+        known = self._of
+        return [known[type(change)](change, number) for number, change in enumerate(changes, start=1)]
+
     def _named(self, kind: int, attribute_kind: int, what: str, number: int) -> bytes:
         return _message(kind, 0, number, self._head + name(attribute_kind, what))
 

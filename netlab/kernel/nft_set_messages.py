@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
 from operator import attrgetter
@@ -17,7 +18,11 @@ from netlab.kernel.netlink import attribute, nested
 from netlab.kernel.nft_attributes import (
     ADDRESS_BYTES,
     LIST_ELEMENT,
+    NFT_GOTO,
+    PLACE,
     PROTOCOL_NUMBERS,
+    around,
+    leading_frame,
     name,
     u32,
     user_data,
@@ -25,7 +30,7 @@ from netlab.kernel.nft_attributes import (
     value,
     verdict,
 )
-from netlab.model.nft_rules import AddressInAny, Side
+from netlab.model.nft_rules import AddressInAny, Goto, Side
 from netlab.model.nft_tables import Client, Element, Key, KeyType, Set
 from netlab.model.rules import Family, IPNetwork, Protocol
 
@@ -82,7 +87,14 @@ def key_bytes(key: Key) -> bytes:
 
 def element(found: Element) -> bytes:
     """One element, as a list of them has it."""
-    parts = value(ELEMENT_KEY, key_bytes(found.key))
+    key = key_bytes(found.key)
+    if isinstance(found.verdict, Goto) and not found.comment:  # nearly all: one leads on from every Service's address
+        chain = found.verdict.chain.encode()
+        before, between, after = _goto_frame(len(key), len(chain))
+        return before + key + between + chain + after
+    if found.verdict is None and not found.comment:
+        return _listed_key(key)
+    parts = value(ELEMENT_KEY, key)
     if found.verdict is not None:
         parts += verdict(ELEMENT_DATA, found.verdict)
     if found.comment:
@@ -92,7 +104,25 @@ def element(found: Element) -> bytes:
 
 def element_key(found: Element) -> bytes:
     """An element that is to go."""
-    return nested(LIST_ELEMENT, value(ELEMENT_KEY, key_bytes(found.key)))
+    return _listed_key(key_bytes(found.key))
+
+
+def _listed_key(key: bytes) -> bytes:
+    before, after = _key_frame(len(key))
+    return before + key + after
+
+
+@cache
+def _key_frame(size: int) -> tuple[bytes, bytes]:
+    return around(PLACE * size, nested(LIST_ELEMENT, value(ELEMENT_KEY, PLACE * size)))
+
+
+@cache
+def _goto_frame(key: int, chain: int) -> tuple[bytes, bytes, bytes]:
+    """What is before a key of so many bytes, between it and the name of a chain of so many, and after that."""
+    leading = (PLACE * chain).join(leading_frame(ELEMENT_DATA, NFT_GOTO, chain))
+    before, rest = around(PLACE * key, nested(LIST_ELEMENT, value(ELEMENT_KEY, PLACE * key), leading))
+    return before, *around(PLACE * chain, rest)
 
 
 def client_element(client: Client) -> bytes:

@@ -7,12 +7,13 @@ from socket import AF_INET, inet_pton
 
 from netlab.model.rules import Family, IPAddress, IPNetwork
 
-_SUSPECT_FIRST_BYTES = {0, 127, 169}
+_PLAIN_FIRST_BYTES = frozenset(range(1, 224)) - {127, 169}
+"""None of the addresses that begin so is special."""
 
 
 def family_of(value: IPAddress | IPNetwork) -> Family:
     """The family that an address or a network belongs to."""
-    return Family.IPV4 if value.version == 4 else Family.IPV6
+    return Family.IPV4 if isinstance(value, (IPv4Address, IPv4Network)) else Family.IPV6
 
 
 def read_address(text: str) -> IPAddress | None:
@@ -32,6 +33,18 @@ def read_address(text: str) -> IPAddress | None:
     return address.ipv4_mapped or address
 
 
+def read_host(text: str) -> IPAddress | str:
+    """The address that a text says, if a Pod or a Service can have it; else why not: `is a loopback address`."""
+    try:
+        packed = inet_pton(AF_INET, text)
+    except (OSError, ValueError):
+        packed = b"\0"
+    if packed[0] in _PLAIN_FIRST_BYTES:
+        return IPv4Address(packed)
+    address = read_address(text)
+    return "is not an IP address" if address is None else special(address) or address
+
+
 def read_network(text: str) -> IPNetwork | None:
     """The network that a text says, or None. Space around it and host bits are let pass, as Kubernetes does."""
     try:
@@ -46,8 +59,6 @@ def special(address: IPAddress) -> str:
     The same addresses that the API server refuses for endpoints: a packet to them would not leave the node, or would
     reach many.
     """
-    if isinstance(address, IPv4Address) and (first := int(address) >> 24) < 224 and first not in _SUSPECT_FIRST_BYTES:
-        return ""
     if address.is_unspecified:
         return "is the unspecified address"
     if address.is_loopback:

@@ -21,6 +21,8 @@ from netlab.proxy.ports import PortKey, ServiceName, ServicePort, ServiceReader,
 from netlab.proxy.slices import Endpoint, PortOfSlice, SliceEndpoints, SliceReader, merged
 from netlab.proxy.stale import StaleFlows, UdpFrontends
 
+SliceKey = tuple[str, str]
+"""Namespace and name."""
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
@@ -53,13 +55,13 @@ class ChangeTracker:
         self._node_changed = False
         self._service_cidrs: dict[str, tuple[IPNetwork, ...]] = {}
         self._services: dict[ServiceName, tuple[ServicePort, ...]] = {}
-        self._slices: dict[ServiceName, dict[str, SliceEndpoints]] = {}
-        self._service_of_slice: dict[tuple[str, str], ServiceName] = {}
+        self._slices: dict[SliceKey, SliceEndpoints] = {}
+        self._slices_of: dict[ServiceName, tuple[SliceKey, ...]] = {}
         self._touched: dict[ServiceName, None] = {}
         self._ports: dict[PortKey, ServicePort] = {}
         self._endpoints: dict[PortKey, tuple[Endpoint, ...]] = {}
         self._endpoint_totals = dict.fromkeys(Family, 0)
-        self._keys: dict[ServiceName, tuple[PortKey, ...]] = {}
+        self._settled: dict[ServiceName, tuple[ServicePort, ...]] = {}
         self._frontends = UdpFrontends()
         self._complaints: dict[tuple[str, str], tuple[Complaint, ...]] = {}
         self._new_complaints: list[Complaint] = []
@@ -108,24 +110,27 @@ class ChangeTracker:
         reader = SliceReader(given, self._node_name)
         found = reader.endpoints()
         self._note_complaints(given, reader.complaints)
-        service = self._service_of_slice.get(key)
-        if service is not None and (found is None or found.service != service):
+        before = self._slices.get(key)
+        if found == before:
+            return
+        if before is not None and (found is None or found.service != before.service):
             self._forget_slice(key)
-        if found is None or self._slices.get(found.service, {}).get(key[1]) == found:
-            return
-        self._slices.setdefault(found.service, {})[key[1]] = found
-        self._service_of_slice[key] = found.service
-        self._touched[found.service] = None
+        if found is not None:
+            if key not in self._slices:
+                self._slices_of[found.service] = tuple(sorted((*self._slices_of.get(found.service, ()), key)))
+            self._slices[key] = found
+            self._touched[found.service] = None
 
-    def _forget_slice(self, key: tuple[str, str]) -> None:
-        service = self._service_of_slice.pop(key, None)
-        if service is None:
+    def _forget_slice(self, key: SliceKey) -> None:
+        gone = self._slices.pop(key, None)
+        if gone is None:
             return
-        slices = self._slices[service]
-        del slices[key[1]]
-        if not slices:
-            del self._slices[service]
-        self._touched[service] = None
+        left = tuple(each for each in self._slices_of[gone.service] if each != key)
+        if left:
+            self._slices_of[gone.service] = left
+        else:
+            del self._slices_of[gone.service]
+        self._touched[gone.service] = None
 
     def _put_node(self, node: Node) -> None:
         """A deleted Node leaves its last facts in force, as a restarting kubelet re-creates it."""
@@ -173,43 +178,37 @@ class ChangeTracker:
 
     def _settle(self, name: ServiceName) -> list[PortKey]:
         """Bring one Service's ports and endpoints up to date; the keys of those that differ."""
-        ports = {port.key: port for port in self._services.get(name, ())}
-        changed = [key for key in self._keys.get(name, ()) if key not in ports]
+        ports, before = self._services.get(name, ()), self._settled.get(name, ())
+        keys = {port.key for port in ports}
+        changed = [port.key for port in before if port.key not in keys]
         for key in changed:
             self._frontends.remove(self._ports.pop(key))
             self._endpoint_totals[key.family] -= len(self._endpoints.pop(key))
-        for key, port in ports.items():
-            if self._settle_port(port):
-                changed.append(key)
+        changed += [port.key for port in ports if self._settle_port(port)]
         if ports:
-            self._keys[name] = tuple(ports)
+            self._settled[name] = ports
         else:
-            self._keys.pop(name, None)
+            self._settled.pop(name, None)
         return changed
 
     def _settle_port(self, port: ServicePort) -> bool:
-        key, endpoints = port.key, self._merged_endpoints(port.key)
-        before = self._ports.get(key)
+        key = port.key
+        endpoints, before = self._merged_endpoints(key), self._ports.get(key)
         if before is not None:
             if before == port and self._endpoints[key] == endpoints:
                 return False
             self._frontends.remove(before)
-        self._endpoint_totals[key.family] += len(endpoints) - len(self._endpoints.get(key, ()))
+            self._endpoint_totals[key.family] -= len(self._endpoints[key])
+        self._endpoint_totals[key.family] += len(endpoints)
         self._ports[key] = port
         self._endpoints[key] = endpoints
         self._frontends.add(port, endpoints)
         return True
 
     def _merged_endpoints(self, key: PortKey) -> tuple[Endpoint, ...]:
-        slices = self._slices.get(key.service)
-        if not slices:
-            return ()
         of_slice: PortOfSlice = (key.port, key.protocol)
-        groups = [
-            group
-            for _, found in sorted(slices.items(), key=_first)
-            if found.family is key.family and (group := found.by_port.get(of_slice))
-        ]
+        slices = [self._slices[each] for each in self._slices_of.get(key.service, ())]
+        groups = [group for found in slices if found.family is key.family and (group := found.by_port.get(of_slice))]
         return groups[0] if len(groups) == 1 else merged(tuple(chain.from_iterable(groups)))
 
     # --- as last collected
@@ -257,9 +256,5 @@ def node_facts(node: Node) -> NodeFacts:
     )
 
 
-def _slice_key(given: EndpointSlice) -> tuple[str, str]:
+def _slice_key(given: EndpointSlice) -> SliceKey:
     return given.metadata.namespace or "default", given.metadata.name
-
-
-def _first(item: tuple[str, SliceEndpoints]) -> str:
-    return item[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import NamedTuple
 
 from netlab.proxy.config import NodeFacts
@@ -10,6 +11,9 @@ from netlab.proxy.ports import ServicePort
 from netlab.proxy.slices import Endpoint
 
 Endpoints = tuple[Endpoint, ...]
+_is_ready: Callable[[Endpoint], bool] = attrgetter("ready")
+_nodes: Callable[[Endpoint], frozenset[str]] = attrgetter("nodes")
+_zones: Callable[[Endpoint], frozenset[str]] = attrgetter("zones")
 
 
 class Usable(NamedTuple):
@@ -70,6 +74,8 @@ def _hinted(ready: Endpoints, *, node: NodeFacts) -> Endpoints:
     A kind of hint counts only if every ready endpoint has one and at least one matches; so a node without a zone sees
     no zone hints.
     """
+    if not (ready[0].nodes or ready[0].zones):
+        return ready
     hints: tuple[tuple[Callable[[Endpoint], frozenset[str]], str], ...] = ((_nodes, node.name), (_zones, node.zone))
     for hint_of, wanted in hints:
         if all(map(hint_of, ready)) and (matching := tuple([e for e in ready if wanted in hint_of(e)])):
@@ -84,17 +90,5 @@ def _ready_or_last_resort(endpoints: Endpoints) -> Endpoints:
     return ready or tuple(filter(_is_last_resort, endpoints))
 
 
-def _is_ready(endpoint: Endpoint) -> bool:
-    return endpoint.ready
-
-
 def _is_last_resort(endpoint: Endpoint) -> bool:
     return endpoint.serving and endpoint.terminating
-
-
-def _nodes(endpoint: Endpoint) -> frozenset[str]:
-    return endpoint.nodes
-
-
-def _zones(endpoint: Endpoint) -> frozenset[str]:
-    return endpoint.zones

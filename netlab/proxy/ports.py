@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from netlab.model.names import DNS_LABEL
-from netlab.model.objects import Service, ServiceType, TrafficPolicy
+from netlab.model.objects import Service, ServiceSpec, ServiceType, TrafficPolicy
 from netlab.model.rules import Family, IPAddress, IPNetwork, Protocol
-from netlab.proxy.addresses import family_of, read_address, read_network, special
+from netlab.proxy.addresses import family_of, read_address, read_host, read_network
 from netlab.proxy.complaints import Complaint
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
@@ -91,9 +91,9 @@ class ServiceReader:
 
     def ports(self) -> tuple[ServicePort, ...]:
         """The Service's ports in each of its families; none for what no proxy serves (headless, ExternalName ...)."""
-        spec = self.service.spec
+        spec, name = self.service.spec, service_name(self.service)
         cluster_ips = spec.cluster_ips or (spec.cluster_ip or "",)
-        if cluster_ips[0] in {"", "None"} or not self._is_served() or not self._has_valid_name():
+        if cluster_ips[0] in {"", "None"} or not self._is_served() or not self._is_valid(name):
             return ()
         found: dict[PortKey, ServicePort] = {}
         families: list[Family] = []
@@ -101,24 +101,24 @@ class ServiceReader:
             family = family_of(cluster_ip)
             if family not in families:
                 families.append(family)
-                found.update({port.key: port for port in self._ports_of(cluster_ip, family)})
+                for port in self._ports_of(name, cluster_ip, family):
+                    found[port.key] = port
         return tuple(found.values())
 
     def _is_served(self) -> bool:
         external_name = self.service.spec.type is ServiceType.EXTERNAL_NAME
         return not external_name and PROXY_NAME_LABEL not in self.service.metadata.labels
 
-    def _has_valid_name(self) -> bool:
-        namespace, name = service_name(self.service)
-        if DNS_LABEL.fullmatch(namespace) and DNS_LABEL.fullmatch(name):
+    def _is_valid(self, name: ServiceName) -> bool:
+        if DNS_LABEL.fullmatch(name.namespace) and DNS_LABEL.fullmatch(name.name):
             return True
-        for path, text in (("metadata.namespace", namespace), ("metadata.name", name)):
+        for path, text in (("metadata.namespace", name.namespace), ("metadata.name", name.name)):
             if not DNS_LABEL.fullmatch(text):
                 self._complain(path, f"{text[:80]!r} is not a DNS label")
         return False
 
-    def _ports_of(self, cluster_ip: IPAddress, family: Family) -> Iterator[ServicePort]:
-        shared, service = self._shared(family), service_name(self.service)
+    def _ports_of(self, service: ServiceName, cluster_ip: IPAddress, family: Family) -> Iterator[ServicePort]:
+        shared = self._shared(family)
         for index, port in enumerate(self.service.spec.ports):
             name = port.name or ""
             if name and not DNS_LABEL.fullmatch(name):
@@ -129,41 +129,36 @@ class ServiceReader:
 
     def _shared(self, family: Family) -> _Shared:
         spec, ingress = self.service.spec, self.service.status.load_balancer.ingress
-        balanced = [i.ip for i in ingress if i.ip and i.ip_mode in {None, "VIP"}] if ingress else []
+        balanced = [i.ip for i in ingress if i.ip and i.ip_mode in {None, "VIP"}] if ingress else ()
+        external_local = spec.external_traffic_policy is TrafficPolicy.LOCAL
         return _Shared(
-            external_ips=self._of_family(spec.external_ips, path="spec.externalIPs", family=family),
-            load_balancer_ips=self._load_balancer_ips(balanced, family=family),
+            external_ips=self._external_ips(family) if spec.external_ips else (),
+            load_balancer_ips=self._load_balancer_ips(balanced, family=family) if balanced else (),
             source_ranges=self._source_ranges(family) if spec.load_balancer_source_ranges else (),
-            affinity_seconds=_affinity_seconds(self.service),
-            external_local=_is_external_policy_local(self.service),
+            affinity_seconds=_affinity_seconds(spec) if spec.session_affinity == "ClientIP" else None,
+            external_local=external_local and _is_external(spec),
             internal_local=spec.internal_traffic_policy is TrafficPolicy.LOCAL,
-            health_check_port=_health_check_port(self.service),
+            health_check_port=_health_check_port(spec) if external_local else None,
         )
 
     def _addresses(self, texts: Iterable[str], *, path: str, link_local: bool = False) -> Iterator[IPAddress]:
         for index, text in enumerate(texts):
-            address = read_address(text)
-            reason = special(address) if address else "is not an IP address"
-            if address and link_local and address.is_link_local:
-                reason = ""
-            if address and not reason:
-                yield address
+            found = read_host(text)
+            if isinstance(found, str) and link_local and (address := read_address(text)) and address.is_link_local:
+                found = address
+            if isinstance(found, str):
+                self._complain(f"{path}[{index}]", f"{text[:80]!r} {found}")
             else:
-                self._complain(f"{path}[{index}]", f"{text[:80]!r} {reason}")
+                yield found
 
-    def _of_family(self, texts: Sequence[str], *, path: str, family: Family) -> tuple[IPAddress, ...]:
-        if not texts:
-            return ()
-        return tuple(address for address in self._addresses(texts, path=path) if family_of(address) is family)
+    def _external_ips(self, family: Family) -> tuple[IPAddress, ...]:
+        found = self._addresses(self.service.spec.external_ips, path="spec.externalIPs")
+        return tuple(address for address in found if family_of(address) is family)
 
     def _load_balancer_ips(self, texts: Sequence[str], *, family: Family) -> tuple[IPAddress, ...]:
         """Also link-local ones: Kubernetes refuses them as external addresses, not here."""
-        if not texts:
-            return ()
-        path = "status.loadBalancer.ingress"
-        return tuple(
-            address for address in self._addresses(texts, path=path, link_local=True) if family_of(address) is family
-        )
+        found = self._addresses(texts, path="status.loadBalancer.ingress", link_local=True)
+        return tuple(address for address in found if family_of(address) is family)
 
     def _source_ranges(self, family: Family) -> tuple[IPNetwork, ...]:
         """No ranges where one of them is everything."""
@@ -202,23 +197,16 @@ def service_name(service: Service) -> ServiceName:
 _PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
 
 
-def _affinity_seconds(service: Service) -> int | None:
-    if service.spec.session_affinity != "ClientIP":
-        return None
-    config = service.spec.session_affinity_config
+def _affinity_seconds(spec: ServiceSpec) -> int:
+    config = spec.session_affinity_config
     given = config.client_ip.timeout_seconds if config and config.client_ip else None
     return given or DEFAULT_AFFINITY_SECONDS
 
 
-def _is_external_policy_local(service: Service) -> bool:
-    """The policy counts only where there is something external: a node port, a load balancer, external addresses."""
-    spec = service.spec
-    if spec.external_traffic_policy is not TrafficPolicy.LOCAL:
-        return False
+def _is_external(spec: ServiceSpec) -> bool:
+    """The external policy counts only where there is a node port, a load balancer or an external address."""
     return spec.type in {ServiceType.NODE_PORT, ServiceType.LOAD_BALANCER} or bool(spec.external_ips)
 
 
-def _health_check_port(service: Service) -> int | None:
-    spec = service.spec
-    wanted = spec.type is ServiceType.LOAD_BALANCER and spec.external_traffic_policy is TrafficPolicy.LOCAL
-    return spec.health_check_node_port if wanted else None
+def _health_check_port(spec: ServiceSpec) -> int | None:
+    return spec.health_check_node_port if spec.type is ServiceType.LOAD_BALANCER else None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
 from operator import lt
 from typing import NamedTuple
 
 from netlab.model.objects import SERVICE_NAME_LABEL, EndpointSlice
 from netlab.model.objects import Endpoint as EndpointObject
 from netlab.model.rules import Family, IPAddress, Protocol
-from netlab.proxy.addresses import read_address, special, with_port
+from netlab.proxy.addresses import read_host, with_port
 from netlab.proxy.complaints import Complaint
 from netlab.proxy.ports import ServiceName
 
@@ -60,30 +61,27 @@ class SliceReader:
         if HEADLESS_LABEL in metadata.labels or not service or self.slice.address_type == "FQDN":
             return None
         family = _FAMILIES[self.slice.address_type]
-        hosts = tuple(self._hosts(family))
+        hosts = self._hosts(family)
         by_port: dict[PortOfSlice, tuple[Endpoint, ...]] = {}
         for port in self.slice.ports:
             if port.port:
                 key = (port.name or "", _PROTOCOLS[port.protocol])
-                by_port[key] = merged((*by_port.get(key, ()), *self._endpoints_of(port.port, hosts)))
+                found = self._endpoints_of(port.port, hosts)
+                by_port[key] = merged((*by_port[key], *found) if key in by_port else found)
         return SliceEndpoints(ServiceName(metadata.namespace or "default", service), family, by_port)
 
-    def _hosts(self, family: Family) -> Iterator[_Host]:
+    def _hosts(self, family: Family) -> list[_Host]:
         """Each endpoint with its first address: the others are not used, as the API says."""
+        kind, found = _ADDRESSES[family], list[_Host]()
         for index, endpoint in enumerate(self.slice.endpoints):
             text = endpoint.addresses[0] if endpoint.addresses else ""
-            address = read_address(text)
-            if address is None:
-                reason = "is not an IP address"
-            elif (address.version == 4) is not (family is Family.IPV4):
-                reason = f"is not an {family} address"
+            address = read_host(text)
+            if isinstance(address, kind):
+                found.append(_Host(address, text if ":" not in text else with_port(address, 0)[:-2], endpoint))
             else:
-                reason = special(address)
-            if address is None or reason:
+                reason = address if isinstance(address, str) else f"is not an {family} address"
                 self._complain(f"endpoints[{index}].addresses[0]", f"{text[:80]!r} {reason}")
-            else:
-                name = text if ":" not in text else with_port(address, 0)[:-2]
-                yield _Host(address, name, endpoint)
+        return found
 
     def _endpoints_of(self, port: int, hosts: Iterable[_Host]) -> tuple[Endpoint, ...]:
         here = self.node_name
@@ -117,6 +115,7 @@ def _endpoint(host: _Host, port: int, *, here: str) -> Endpoint:
 
 
 _NOBODY: frozenset[str] = frozenset()
+_ADDRESSES = {Family.IPV4: IPv4Address, Family.IPV6: IPv6Address}
 _FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 _PROTOCOLS = {"TCP": Protocol.TCP, "UDP": Protocol.UDP, "SCTP": Protocol.SCTP}
 

@@ -3,10 +3,11 @@
     python tests/bench/bench_nftables.py [SERVICES ...]        1000, 5000 and 10000 where none is said; as root
 
 Services of two endpoints each. Milliseconds: `firstSync` from objects in memory to rules in the kernel, `oneEndpoint`
-from one EndpointSlice to rules in the kernel (medians of five and of twenty). Beside them, once, what `nft -f` takes
-for kube-proxy's own layout of the same Services, with an anonymous map for each (`kubeProxysLayout`), and, medians of
-twenty, for one element of a set among them (`oneElement`); and what the kernel alone takes for the rules of one Service
-anew, sent as bytes that were ready (`kernelAlone`).
+from one EndpointSlice to rules in the kernel (medians of five and of twenty). Beside them what `nft -f` takes for
+kube-proxy's own layout of the same Services, with an anonymous map for each (`kubeProxysLayout`, median of three, in
+turns with the first syncs; once where there are more than 10000), and, medians of twenty, for one element of a set
+among them (`oneElement`); and what the kernel alone takes for the rules of one Service anew, sent as bytes that were
+ready (`kernelAlone`). `firstSyncs` and `kubeProxysLayouts` are what the medians are of.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from netlab.proxy.ports import PortKey, ServiceName
 
 SIZES = (1000, 5000, 10000)
 ROUNDS, CHANGES = 5, 20
+ROUNDS_OF_THEIRS, SIZE_OF_ONE_ROUND = 3, 10000
+"""Their layout takes ten seconds at 10000 Services, and four times as long for twice as many."""
 CONFIG = ProxyConfig(node_name="node1", mode=ProxyMode.NFTABLES)
 
 
@@ -65,6 +68,13 @@ def first_sync(objects: list[KubernetesObject]) -> float:
     with collector_resting(), closing(fed(objects)) as proxier:  # as the agent does
         proxier.sync()
         return 1000 * (time.perf_counter() - started)
+
+
+def their_first_sync(count: int) -> float:
+    """Into a namespace without rules too."""
+    text = kube_proxys_layout(count)
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    return nft(text)
 
 
 def one_endpoint(proxier: Proxier, number: int) -> float:
@@ -118,21 +128,26 @@ def kube_proxys_layout(count: int) -> str:
 
 def measure(count: int) -> dict[str, object]:
     objects: list[KubernetesObject] = [NODE, *(m for n in range(count) for m in (service(n), endpoints(n)))]
-    syncs = [first_sync(objects) for _ in range(ROUNDS)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    syncs, layouts, peak = [], [], 0.0
+    for number in range(ROUNDS):
+        syncs.append(first_sync(objects))
+        peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before there is a text
+        if number < (ROUNDS_OF_THEIRS if count <= SIZE_OF_ONE_ROUND else 1):
+            layouts.append(their_first_sync(count))
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
     with closing(fed(objects)) as proxier:
         proxier.sync()
         changes = [one_endpoint(proxier, n * count // CHANGES) for n in range(CHANGES)]
     with closing(NftSocket()) as by:
         alone = [kernel_alone(by, n * count // CHANGES) for n in range(CHANGES)]
     element = statistics.median(one_element() for _ in range(CHANGES))
-    subprocess.run(["nft", "delete", "table", "ip", "kube-proxy"], check=True)
-    theirs = nft(kube_proxys_layout(count))
-    first, one = statistics.median(syncs), statistics.median(changes)
+    first, theirs, one = map(statistics.median, (syncs, layouts, changes))
     return {
         "services": count,
         "firstSync": round(first, 1),
+        "firstSyncs": [round(each, 1) for each in syncs],
         "kubeProxysLayout": round(theirs, 1),
+        "kubeProxysLayouts": [round(each, 1) for each in layouts],
         "timesFaster": round(theirs / first, 1),
         "oneEndpoint": round(one, 2),
         "kernelAlone": round(statistics.median(alone), 2),

@@ -93,7 +93,8 @@ class Proxier:
 
     def put(self, obj: KubernetesObject) -> None:
         """An object is there, or is different."""
-        self._refused.pop((obj.kind, obj.key), None)
+        if self._refused:
+            self._refused.pop((obj.kind, obj.key), None)
         self._tracker.put(obj)
 
     def remove(self, obj: KubernetesObject) -> None:

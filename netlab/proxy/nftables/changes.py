@@ -28,6 +28,7 @@ from netlab.model.nft_tables import (
     Table,
     TablePatch,
 )
+from netlab.proxy.nftables.service import ServiceRules
 
 ELEMENTS_A_CHANGE = 100
 """So many fit into one netlink attribute, which takes 64 KB, with the longest names."""
@@ -46,6 +47,32 @@ def replacing(table: Table, memory: Memory) -> list[Change]:
         *_remember(table, memory),
         *_elements(AddElements, table.elements),
     ]
+
+
+def growing(base: Table, services: Iterable[ServiceRules], elements: Iterable[Element]) -> Iterator[Change]:
+    """Make a table that is not there, but for the chains that packets come to by hooks: those make it count.
+
+    So it need not be one transaction, and may be made while its Services are still being spelled. `elements` are asked
+    for after the last of them.
+    """
+    inner = [chain for chain in base.chains if not chain.hook]
+    yield AddTable(COMMENT)
+    yield from map(AddSet, base.sets)
+    yield from map(AddChain, inner)
+    yield from _fill(inner)
+    for service in services:
+        yield from map(AddSet, service.sets)
+        for chain in service.chains:  # each leads only to those before it
+            yield AddChain(chain)
+            for rule in chain.rules:
+                yield AddRule(chain.name, rule)
+    yield from _elements(AddElements, elements)
+
+
+def hooking(base: Table) -> list[Change]:
+    """Lead packets to a table that has grown: all of them, from one moment on."""
+    hooked = [chain for chain in base.chains if chain.hook]
+    return [*map(AddChain, hooked), *_fill(hooked)]
 
 
 def patching(patch: TablePatch) -> list[Change]:

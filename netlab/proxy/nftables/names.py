@@ -28,8 +28,7 @@ PAIRS = tuple(first + second for first in DIGITS for second in DIGITS)
 
 def port_name(key: PortKey) -> str:
     """`PFISGYVC-default/web/tcp/http`: how the names of a Service port's chains go on."""
-    namespace, name = key.service
-    return _hashed(f"{namespace}/{name}/{key.protocol}/{key.port}")
+    return _hashed("/".join((*key.service, key.protocol, key.port)))
 
 
 def endpoint_name(key: PortKey, endpoint: Endpoint) -> str:

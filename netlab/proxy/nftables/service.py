@@ -12,7 +12,8 @@ chance that leaves all alike: packets fare the same, and the kernel takes them a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from ipaddress import IPv4Network, collapse_addresses
 from typing import NamedTuple, cast
 
@@ -28,6 +29,7 @@ from netlab.model.nft_rules import (
     LocalAddress,
     OfProtocol,
     OneIn,
+    Part,
     RememberSource,
     Rule,
     SetMark,
@@ -51,6 +53,7 @@ class ServiceRules(NamedTuple):
 
 NOTHING = ServiceRules()
 OF_PROTOCOL = {protocol: OfProtocol(protocol) for protocol in Protocol}
+ONE_IN = cache(OneIn)
 AFFINITY_SIZE = 65535
 """Clients that the memory of one endpoint holds."""
 
@@ -58,7 +61,8 @@ AFFINITY_SIZE = 65535
 def spell_service(route: Route, *, mark: int) -> ServiceRules:
     """Spell one Route; `mark` asks for masquerading."""
     speller = _Speller(route, mark)
-    return ServiceRules(tuple(speller.chains()), tuple(speller.sets()), tuple(speller.elements()))
+    sets = () if route.port.affinity_seconds is None else tuple(speller.sets())
+    return ServiceRules(tuple(speller.chains()), sets, tuple(speller.elements()))
 
 
 def local_match(local: LocalTraffic) -> AddressIn | IncomingInterface:
@@ -69,27 +73,32 @@ def local_match(local: LocalTraffic) -> AddressIn | IncomingInterface:
 
 
 class _Speller:
-    """The words that the rules of one Route share, and a method a chain."""
+    """The words that the rules of one Route share, and a method a chain.
+
+    What every Service has is put into lists, all else yielded: with tens of thousands a generator each is felt.
+    """
 
     def __init__(self, route: Route, mark: int) -> None:
         self.route = route
         self.port = route.port
-        self.name = names.port_name(route.key)
-        self.set_mark = SetMark(mark)
+        self.key = route.port.key
+        self.name = names.port_name(self.key)
+        self.mark = mark
 
     # --- in shared sets and maps
 
-    def elements(self) -> Iterator[Element]:
+    def elements(self) -> list[Element]:
         route, port = self.route, self.port
-        yield Element(names.CLUSTER_IPS, (port.cluster_ip,))
-        for endpoint in route.reachable:
-            if endpoint.local:
-                yield self._hairpin(endpoint)
-        yield (
-            self._to_service(port.cluster_ip)
-            if self._leads_on(route.internal)
-            else self._blocked(port.cluster_ip, route.internal)
-        )
+        found = [Element(names.CLUSTER_IPS, (port.cluster_ip,))]
+        found += [self._hairpin(endpoint) for endpoint in route.reachable if endpoint.local]
+        leads_on = self._leads_on(route.internal)
+        found.append(self._to_service(port.cluster_ip) if leads_on else self._blocked(port.cluster_ip, route.internal))
+        if port.externally_accessible:
+            found += self._from_outside()
+        return found
+
+    def _from_outside(self) -> Iterator[Element]:
+        route, port = self.route, self.port
         for address in (*port.external_ips, *port.load_balancer_ips):
             yield from self._outside_address(address)
         if route.allowed_sources is not None:
@@ -99,16 +108,16 @@ class _Speller:
             yield from self._node_port(port.node_port)
 
     def _key(self, address: IPAddress) -> Key:
-        return address, self.route.key.protocol, self.port.port
+        return address, self.key.protocol, self.port.port
 
     def _hairpin(self, endpoint: Endpoint) -> Element:
-        return Element(names.HAIRPIN, (endpoint.address, endpoint.address, self.route.key.protocol, endpoint.port))
+        return Element(names.HAIRPIN, (endpoint.address, endpoint.address, self.key.protocol, endpoint.port))
 
     def _to_service(self, address: IPAddress) -> Element:
         return Element(names.SERVICE_IPS, self._key(address), Goto(self._policy_chain(self.route.internal)))
 
     def _blocked(self, address: IPAddress, fate: Fate) -> Element:
-        return Element(names.NO_ENDPOINT_SERVICES, self._key(address), _verdict(fate), str(self.route.key))
+        return Element(names.NO_ENDPOINT_SERVICES, self._key(address), _verdict(fate), str(self.key))
 
     def _outside_address(self, address: IPAddress) -> Iterator[Element]:
         """Under policy Local without an endpoint here, Pods and the node still go on; others meet the drop."""
@@ -118,11 +127,11 @@ class _Speller:
             yield self._blocked(address, self.route.external)
 
     def _node_port(self, number: int) -> Iterator[Element]:
-        key = (self.route.key.protocol, number)
+        key = (self.key.protocol, number)
         if not self.route.refused:
             yield Element(names.SERVICE_NODEPORTS, key, Goto(f"external-{self.name}"))
         if not self._leads_on(self.route.external):
-            yield Element(names.NO_ENDPOINT_NODEPORTS, key, _verdict(self.route.external), str(self.route.key))
+            yield Element(names.NO_ENDPOINT_NODEPORTS, key, _verdict(self.route.external), str(self.key))
 
     @staticmethod
     def _leads_on(fate: Fate) -> bool:
@@ -133,19 +142,22 @@ class _Speller:
 
     # --- chains of its own
 
-    def chains(self) -> Iterator[Chain]:
-        route = self.route
+    def chains(self) -> list[Chain]:
+        route, found = self.route, list[Chain]()
         if self.port.affinity_seconds is not None:
-            for endpoint in route.reachable:
-                yield Chain(self._endpoint_chain(endpoint), tuple(self._endpoint_rules(endpoint)))
+            found += [
+                Chain(self._endpoint_chain(endpoint), tuple(self._endpoint_rules(endpoint)))
+                for endpoint in route.reachable
+            ]
         if route.cluster:
-            yield Chain(f"service-{self.name}", tuple(self._policy_rules(route.cluster)))
+            found.append(Chain(f"service-{self.name}", self._policy_rules(route.cluster)))
         if route.local:
-            yield Chain(f"local-{self.name}", tuple(self._policy_rules(route.local)))
+            found.append(Chain(f"local-{self.name}", self._policy_rules(route.local)))
         if self.port.externally_accessible and not route.refused:
-            yield Chain(f"external-{self.name}", tuple(self._external_rules()))
+            found.append(Chain(f"external-{self.name}", tuple(self._external_rules())))
         if route.allowed_sources is not None:
-            yield Chain(f"firewall-{self.name}", tuple(self._firewall_rules()))
+            found.append(Chain(f"firewall-{self.name}", tuple(self._firewall_rules())))
+        return found
 
     def sets(self) -> Iterator[Set]:
         """With affinity, the clients that each endpoint remembers."""
@@ -155,31 +167,30 @@ class _Speller:
                 yield Set(self._memory(endpoint), (KeyType.ADDRESS,), seconds=seconds, size=AFFINITY_SIZE)
 
     def _endpoint_chain(self, endpoint: Endpoint) -> str:
-        return f"endpoint-{names.endpoint_name(self.route.key, endpoint)}"
+        return f"endpoint-{names.endpoint_name(self.key, endpoint)}"
 
     def _memory(self, endpoint: Endpoint) -> str:
-        return f"affinity-{names.endpoint_name(self.route.key, endpoint)}"
+        return f"affinity-{names.endpoint_name(self.key, endpoint)}"
 
-    def _policy_rules(self, endpoints: tuple[Endpoint, ...]) -> Iterator[Rule]:
-        sticky = self.port.affinity_seconds is not None
-        if sticky:
-            for endpoint in endpoints:
-                known = InSet((Field.SOURCE,), self._memory(endpoint))
-                yield Rule((known, Goto(self._endpoint_chain(endpoint))))
-        for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints, strict=True):
-            end = (Goto(self._endpoint_chain(endpoint)),) if sticky else self._translate(endpoint)
-            yield Rule((OneIn(left), *end) if left > 1 else end)
+    def _policy_rules(self, endpoints: tuple[Endpoint, ...]) -> tuple[Rule, ...]:
+        """Clients that are remembered, then every endpoint with the chance that leaves all alike."""
+        if self.port.affinity_seconds is None:
+            return _by_chance([self._translate(endpoint) for endpoint in endpoints])
+        chains = [Goto(self._endpoint_chain(endpoint)) for endpoint in endpoints]
+        known = [InSet((Field.SOURCE,), self._memory(endpoint)) for endpoint in endpoints]
+        remembered = map(Rule, zip(known, chains, strict=True))
+        return (*remembered, *_by_chance([(chain,) for chain in chains]))
 
     def _endpoint_rules(self, endpoint: Endpoint) -> Iterator[Rule]:
         yield Rule((RememberSource(self._memory(endpoint)),))
         yield Rule(self._translate(endpoint))
 
     def _translate(self, endpoint: Endpoint) -> tuple[OfProtocol, Dnat]:
-        return OF_PROTOCOL[self.route.key.protocol], Dnat(endpoint.address, endpoint.port)
+        return OF_PROTOCOL[self.key.protocol], Dnat(endpoint.address, endpoint.port)
 
     def _external_rules(self) -> Iterator[Rule]:
         if not self.route.external_stays_on_node:
-            yield Rule((self.set_mark,), "masquerade")
+            yield Rule((SetMark(self.mark),), "masquerade")
         else:
             yield from self._short_cuts()
         if self._leads_on(self.route.external):
@@ -190,13 +201,23 @@ class _Speller:
         everywhere, from_node = Goto(f"service-{self.name}"), LocalAddress(Side.SOURCE)
         if self.route.local_traffic:
             yield Rule((local_match(self.route.local_traffic), everywhere), "short-circuit pod traffic")
-        yield Rule((from_node, self.set_mark), "masquerade local traffic")
+        yield Rule((from_node, SetMark(self.mark)), "masquerade local traffic")
         yield Rule((from_node, everywhere), "short-circuit local traffic")
 
     def _firewall_rules(self) -> Iterator[Rule]:
         ranges = cast("Iterable[IPv4Network]", self.route.allowed_sources or ())  # or IPv6Network, never both
         allowed = tuple(collapse_addresses(ranges))  # nftables takes none that overlap
         yield Rule((AddressInAny(Side.SOURCE, allowed, negated=True), Drop()))
+
+
+def _by_chance(ends: Sequence[tuple[Part, ...]]) -> tuple[Rule, ...]:
+    """One rule for each end: the first taken by one packet in so many, the last by all that come so far."""
+    return tuple(
+        [
+            Rule((ONE_IN(left), *end) if left > 1 else end)
+            for left, end in zip(range(len(ends), 0, -1), ends, strict=True)
+        ]
+    )
 
 
 def _verdict(fate: Fate) -> Goto | Drop:

@@ -79,12 +79,34 @@ class Spelling:
         """The table as it is after the last update, whole."""
         with collector_resting():
             services = self._spell_all()
-        return Table(
-            self._family,
-            (*base_sets(), *(each for service in services for each in service.sets)),
-            (*self._base, *(chain for service in services for chain in service.chains)),
-            (*base_elements(self._listeners), *map(_winner, self._claims.values())),
+        base = self.base()
+        return base._replace(
+            sets=(*base.sets, *(each for service in services for each in service.sets)),
+            chains=(*base.chains, *(chain for service in services for chain in service.chains)),
+            elements=tuple(self.elements()),
         )
+
+    def base(self) -> Table:
+        """The part of the table that is there whatever Services there are."""
+        return Table(self._family, base_sets(), self._base, base_elements(self._listeners))
+
+    def services(self) -> Iterator[ServiceRules]:
+        """Every Route's rules, spelled as they are asked for; on the way, who claims what."""
+        fresh, count = self._fresh, sum(len(chain.rules) for chain in self._base)
+        for key, route in self._routes.items():
+            rules = self._spelled(route)
+            if fresh:
+                count += _rules_of(rules)
+                for element in rules.elements:
+                    self._claims.setdefault(element[:2], {})[key] = element
+            yield rules
+        if fresh:
+            self._fresh, self._rule_count = False, count
+
+    def elements(self) -> Iterator[Element]:
+        """What all sets and maps hold, once `services` are spelled."""
+        yield from base_elements(self._listeners)
+        yield from map(_winner, self._claims.values())
 
     def update(self, changed: Mapping[PortKey, Route | None]) -> TablePatch:
         """Take in the Routes that changed (None: the port is gone); the least that must change in the table."""
@@ -112,15 +134,7 @@ class Spelling:
         )
 
     def _spell_all(self) -> list[ServiceRules]:
-        """Every Route's rules; on the way, who claims what."""
-        services = [self._spelled(route) for route in self._routes.values()]
-        if self._fresh:
-            self._fresh = False
-            for key, rules in zip(self._routes, services, strict=True):
-                for element in rules.elements:
-                    self._claims.setdefault(element[:2], {})[key] = element
-            self._rule_count = sum(len(chain.rules) for chain in self._base) + sum(map(_rules_of, services))
-        return services
+        return list(self.services())
 
     def _spelled(self, route: Route | None) -> ServiceRules:
         return NOTHING if route is None else spell_service(route, mark=self._mark)
@@ -148,7 +162,7 @@ def _winner(claims: Mapping[PortKey, Element]) -> Element:
 
 
 def _rules_of(rules: ServiceRules) -> int:
-    return sum(len(chain.rules) for chain in rules.chains)
+    return sum([len(chain.rules) for chain in rules.chains])
 
 
 def _to_fill(old: ServiceRules, new: ServiceRules) -> Iterable[Chain]:

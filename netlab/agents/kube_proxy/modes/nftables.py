@@ -1,21 +1,25 @@
-"""Mode nftables: Routes as one table a family, which the kernel takes in one transaction a change."""
+"""Mode nftables: Routes as one table a family, which the kernel takes in one transaction a change.
+
+Only a table that is not there yet comes in several; packets come to it with the last of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from netlab.agents.kube_proxy.modes.mode import ChangedRoutes, Mode, Networks, Routes, Situation
-from netlab.kernel.nft_batch import make
-from netlab.kernel.nft_chains import require_nftables
+from netlab.kernel.nft_batch import make, make_as_they_come
+from netlab.kernel.nft_chains import has_table, require_nftables
 from netlab.kernel.nft_sets import remembered_clients
+from netlab.kernel.nft_socket import NftSocket
 from netlab.kernel.nft_table import delete_table
 from netlab.kernel.nft_watch import TableWatch
 from netlab.model.modes import ProxyMode
 from netlab.model.nft_tables import Change
 from netlab.model.rules import Backend, Family, IPAddress
 from netlab.proxy.nftables import Spelling
-from netlab.proxy.nftables.changes import patching, replacing
+from netlab.proxy.nftables.changes import growing, hooking, patching, replacing
 from netlab.proxy.nftables.names import TABLE
 
 
@@ -51,6 +55,9 @@ class NftablesMode(Mode):
         self._right -= watch.touched()
         wrong = self._spellings.keys() - self._right
         for family in sorted(wrong):
+            if not has_table(family, TABLE):
+                self._grow(family)
+                continue
             table = self._spellings[family].table()
             remembered = {
                 each.name: clients
@@ -98,9 +105,25 @@ class NftablesMode(Mode):
         return {family: spelling.listeners for family, spelling in self._spellings.items()}
 
     def _make(self, family: Family, changes: list[Change]) -> None:
-        """In one transaction; what the kernel tells of it is not somebody else's doing."""
+        """In one transaction."""
+        self._own(family, lambda by: make(changes, family=family, table=TABLE, by=by))
+
+    def _grow(self, family: Family) -> None:
+        """A new table where there is none: piece by piece, while it is spelled, and with its hooks in the end."""
+        spelling = self._spellings[family]
+        base = spelling.base()
+        inner = growing(base, spelling.services(), spelling.elements())
+
+        def grow(by: NftSocket) -> int:
+            pieces = make_as_they_come(inner, family=family, table=TABLE, by=by)
+            return pieces + make(hooking(base), family=family, table=TABLE, by=by)
+
+        self._own(family, grow)
+
+    def _own(self, family: Family, change: Callable[[NftSocket], int]) -> None:
+        """What the kernel tells of this change is not somebody else's doing."""
         self._right.discard(family)
-        self._watching().own(lambda by: make(changes, family=family, table=TABLE, by=by))
+        self._watching().own(change)
         self._right.add(family)
 
     def _watching(self) -> TableWatch:
