@@ -7,6 +7,7 @@ from random import Random
 from typing import TypeVar
 
 from netlab.api.admission.entrance import Admission
+from netlab.api.controllers.alarms import Alarms
 from netlab.api.controllers.deployments import DeploymentController
 from netlab.api.controllers.endpointslices import EndpointSliceController
 from netlab.api.controllers.events import EventLimiter
@@ -51,7 +52,7 @@ class Cluster:
         self.work_to_do: Callable[[], None] = self.settle
         self._admission = Admission(store, random or Random())
         self._deletion = Deletion(store, self._admission)
-        index = Index(store)
+        index, self._alarms = Index(store), Alarms(store.now)
         self._controllers = Controllers(
             store,
             (
@@ -61,20 +62,25 @@ class Cluster:
                 ServiceAddressController(store),
                 NodeController(store, index),
                 KubernetesServiceController(store, self._admission),
-                DeploymentController(store, index, self._admission),
-                ReplicaSetController(store, index, self._admission),
+                DeploymentController(store, index, self._admission, self._alarms),
+                ReplicaSetController(store, index, self._admission, self._alarms),
                 Scheduler(store, index),
                 LoadBalancerController(store),
                 EndpointSliceController(store, index, self._admission),
                 EndpointsController(store, index, self._admission),
                 EventLimiter(store),
             ),
+            self._alarms,
         )
         self.settle()
 
     def settle(self) -> None:
         """Let the controllers work until they have nothing left to do."""
         self._controllers.settle()
+
+    def seconds_left(self) -> float | None:
+        """Until the controllers have something to do even if nobody writes anything; None: they have nothing."""
+        return self._alarms.seconds_left()
 
     def create(self, value: K, options: WriteOptions = UNTRACKED) -> K:
         """Write a new object. Raises Refusal."""

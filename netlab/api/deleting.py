@@ -51,6 +51,16 @@ class Deletion:
         return self._store.delete(type(value), value.metadata.name, value.metadata.namespace)
 
 
+def end(store: Store, value: KubernetesObject) -> bool:
+    """Delete what a controller takes away: whether it is gone, or has finalizers or (a Pod on a node) time to end."""
+    seconds = grace(value, DeleteOptions())
+    if not (seconds or value.metadata.finalizers):
+        store.delete(type(value), value.metadata.name, value.metadata.namespace)
+        return True
+    store.update(marked(value, seconds, value.metadata.finalizers))
+    return False
+
+
 def _check_conditions(value: KubernetesObject, options: DeleteOptions) -> None:
     metadata = value.metadata
     for name, wanted, there in (

@@ -84,8 +84,8 @@ def not_found(kind: type[KubernetesObject], name: str) -> Refusal:
 
 
 def no_such_resource() -> Refusal:
-    """For a URL that serves nothing."""
-    return ObjectNotFound(404, "NotFound", "the server could not find the requested resource")
+    """For a URL that serves nothing. Without details, though they are empty, `kubectl debug` panics."""
+    return ObjectNotFound(404, "NotFound", "the server could not find the requested resource", StatusDetails())
 
 
 def not_allowed() -> Refusal:

@@ -52,9 +52,11 @@ def logs(
 ) -> None:
     """Show what a Pod printed, or a node's proxy logged."""
     from netlab.cli.arguments import place
-    from netlab.cli.logfiles import show
+    from netlab.cli.logfiles import show, show_printed
     from netlab.lab.find import find
     from netlab.lab.logfiles import log_file, with_logs
+    from netlab.model.names import PlaceKind
 
     spot = with_logs(place(where))
-    show(log_file(find(lab), spot, container), tail=tail, follow=follow)
+    file = log_file(find(lab), spot, container)
+    (show_printed if spot.kind is PlaceKind.POD else show)(file, tail=tail, follow=follow)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import InvalidInput, NotFound, Problem
+from netlab.model.container_log import printed
 from netlab.model.names import Place, PlaceKind
 from netlab.model.objects import Pod
 from netlab.model.paths import LabPaths
@@ -35,6 +36,12 @@ def log_file(paths: LabPaths, where: Place, container: str | None = None) -> Pat
     if not file.exists():
         raise NotFound(f"{where} has logged nothing yet in lab {paths.lab}")
     return file
+
+
+def log_text(paths: LabPaths, where: Place, container: str | None = None) -> str:
+    """What is in it: of a container what that printed, without its times. As `log_file`."""
+    data = log_file(paths, where, container).read_bytes()
+    return (printed(data) if where.kind is PlaceKind.POD else data).decode(errors="replace")
 
 
 def _of_pod(paths: LabPaths, where: Place, container: str | None) -> Path:

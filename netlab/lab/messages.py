@@ -22,23 +22,41 @@ API server
 
 from __future__ import annotations
 
-import array
-import json
-import os
-import socket
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-MESSAGE_LIMIT = 128 * 1024
-"""Bytes of one message: half of what a Unix socket's default buffer (net.core.wmem_default) holds."""
-FILES_LIMIT = 3
+from netlab.workload.talk import MESSAGE_LIMIT, Exited, Failed, Message, receive, send
 
-
-class Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = (
+    "MESSAGE_LIMIT",
+    "AgentKind",
+    "AgentRow",
+    "Agents",
+    "Attend",
+    "Done",
+    "EndStrays",
+    "Entrance",
+    "Exec",
+    "Exited",
+    "Failed",
+    "ListAgents",
+    "Message",
+    "OpenEntrance",
+    "Opened",
+    "Reply",
+    "Request",
+    "SetAgent",
+    "Signal",
+    "Started",
+    "Task",
+    "TaskName",
+    "parse_reply",
+    "parse_request",
+    "receive",
+    "send",
+)
 
 
 class Exec(Message):
@@ -47,7 +65,7 @@ class Exec(Message):
     say: Literal["exec"] = "exec"
     where: str
     argv: tuple[str, ...]
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     terminal: bool = False
 
 
@@ -89,7 +107,7 @@ class Task(Message):
 
     say: Literal["task"] = "task"
     name: TaskName
-    arguments: dict[str, str | int | float | None] = {}
+    arguments: dict[str, str | int | float | None] = Field(default_factory=dict)
 
 
 class AgentKind(StrEnum):
@@ -138,21 +156,8 @@ class Started(Message):
     say: Literal["started"] = "started"
 
 
-class Exited(Message):
-    """`status` as a shell gives it: the exit status, or 128 and the number of the signal that ended it."""
-
-    say: Literal["exited"] = "exited"
-    status: int
-
-
 class Done(Message):
     say: Literal["done"] = "done"
-
-
-class Failed(Message):
-    say: Literal["failed"] = "failed"
-    message: str
-    exit_code: int
 
 
 class AgentRow(Message):
@@ -196,17 +201,3 @@ def parse_request(data: bytes) -> Request:
 
 def parse_reply(data: bytes) -> Reply:
     return _reply.validate_json(data)
-
-
-def send(connection: socket.socket, message: Message, files: Sequence[int] = ()) -> None:
-    """Send one message and, with it, open files. OSError where the other side is gone."""
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))] if files else []
-    connection.sendmsg([json.dumps(message.model_dump(mode="json")).encode()], rights)
-
-
-def receive(connection: socket.socket) -> tuple[bytes, tuple[int, ...]]:
-    """One packet and the files that came along (close-on-exec); empty where the other side has closed."""
-    data, files, _flags, _address = socket.recv_fds(connection, MESSAGE_LIMIT, FILES_LIMIT)
-    for file in files:
-        os.set_inheritable(file, False)
-    return data, tuple(files)

@@ -12,12 +12,14 @@ import termios
 from collections.abc import Sequence
 from pathlib import Path
 
+from netlab.agents.kubelet.attaching import socket_address
 from netlab.errors import NetlabError, NotFound
 from netlab.kernel.namespaces import inside
 from netlab.lab import messages
 from netlab.model.names import Place, PlaceKind, network_namespace
 from netlab.model.objects import Pod
 from netlab.model.paths import LabPaths
+from netlab.workload import talk
 
 ENVIRONMENT = {"HOME": "/root", "USER": "root"}
 GONE = 137
@@ -46,8 +48,27 @@ class LabPods:
             connection.close()
             raise
 
+    def attach(self, pod: Pod, container: str, *, stdin: bool) -> PodCommand:
+        """Be shown what a container prints, and with `stdin` have its input, if it has any.
+
+        NotFound: it does not run.
+        """
+        request = talk.Attach(pod=pod.metadata.uid or "", container=container, stdin=stdin)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with socket_address(self._paths.kubelet_socket(pod.spec.node_name or "")) as address:
+                connection.connect(address)
+            talk.send(connection, request)
+            return _attached(connection)
+        except OSError as error:
+            connection.close()
+            raise NotFound(f"the kubelet of {pod.spec.node_name} does not answer: {error.strerror}") from error
+        except BaseException:
+            connection.close()
+            raise
+
     def log(self, pod: Pod, container: str) -> Path:
-        """The file with what a container printed."""
+        """The log of what a container printed."""
         return self._paths.container_log(pod.metadata.namespace or "default", pod.metadata.name, container)
 
     def socket_in(self, pod: Pod, family: socket.AddressFamily) -> socket.socket:
@@ -99,6 +120,17 @@ def _started(connection: socket.socket) -> tuple[int, ...]:
     return files
 
 
+def _attached(connection: socket.socket) -> PodCommand:
+    """The container's streams. NotFound where there are none to be had."""
+    data, files = talk.receive(connection)
+    try:
+        answer = talk.Attached.model_validate_json(data)
+    except ValueError:
+        raise NotFound(talk.Failed.model_validate_json(data).message if data else "the kubelet ended") from None
+    stdin, outputs = (files[0], files[1:]) if answer.stdin else (-1, files)
+    return AttachedCommand(connection, stdin=stdin, outputs=outputs, terminal=answer.terminal)
+
+
 def _close(*files: int) -> None:
     for file in files:
         if file >= 0:
@@ -120,9 +152,9 @@ class PodCommand:
 
     def resize(self, *, columns: int, rows: int) -> None:
         """Tell its terminal how large the client's is."""
-        if self._terminal:
+        if self._terminal and self.stdin >= 0:
             with contextlib.suppress(OSError):
-                fcntl.ioctl(self.outputs[0], termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+                fcntl.ioctl(self.stdin, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def end_input(self) -> None:
         """There is nothing more for it to read; of a terminal that cannot be said."""
@@ -132,13 +164,32 @@ class PodCommand:
 
     async def ended(self) -> int:
         """Its exit status as a shell gives it, once it has ended."""
+        status = await self._told()
+        return GONE if status is None else status
+
+    async def _told(self) -> int | None:
+        """The exit status that comes over the connection; None where that ends without."""
         self._connection.setblocking(False)
         data = await asyncio.get_running_loop().sock_recv(self._connection, messages.MESSAGE_LIMIT)
         reply = messages.parse_reply(data) if data else None
-        return reply.status if isinstance(reply, messages.Exited) else GONE
+        return reply.status if isinstance(reply, messages.Exited) else None
 
     def close(self) -> None:
         """Give it up: the lab process ends it where it still runs."""
         self._connection.close()
         _close(*({self.stdin, *self.outputs} - {-1}))
         self.stdin, self.outputs = -1, ()
+
+
+class AttachedCommand(PodCommand):
+    """What runs in a container already, and goes on when the connection ends."""
+
+    async def ended(self) -> int:
+        """0 once the container has ended, however: clients learn from the Pod's status how, as in Kubernetes."""
+        return GONE if await self._told() is None else 0
+
+    def end_input(self) -> None:
+        """This client has no more to send: whether others may is for the kubelet to say."""
+        super().end_input()
+        with contextlib.suppress(OSError):
+            talk.send(self._connection, talk.EndInput())

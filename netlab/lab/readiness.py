@@ -20,7 +20,7 @@ from netlab.model.topology import Topology
 PODS_WITHIN = 60
 """Seconds for all Pods to serve; 1000 take about ten."""
 PROBED_WITHIN = 3
-"""Seconds for Pods to pass their readiness probes once nothing else is waited for; some are meant to fail."""
+"""Seconds for Pods to pass their readiness probes, or to end, once nothing else is waited for; some never do."""
 PROXIES_WITHIN = 60.0
 _reports: TypeAdapter[dict[str, ProxyReport | None]] = TypeAdapter(dict[str, ProxyReport | None])
 
@@ -108,7 +108,7 @@ def wait_for_pods(
     """Follow the Pods until each of them serves, or time is up: some are made to fail their readiness probes."""
     listed, version = client.list(Pod)
     pods = {pod.key: pod for pod in listed}
-    for settled, seconds in ((_started, within), (_ready, probed_within)):
+    for settled, seconds in ((_started, within), (_settled, probed_within)):
         version = _follow(client, pods, version=version, settled=settled, seconds=seconds, progress=progress)
     return tuple(pods.values())
 
@@ -165,6 +165,11 @@ def _is_rolling(deployment: Deployment) -> bool:
 
 def _ready(pod: Pod) -> bool:
     return pod.condition("Ready") or pod.status.phase in ("Succeeded", "Failed") or not pod.spec.node_name
+
+
+def _settled(pod: Pod) -> bool:
+    """Whether the Pod serves, and is not on its way out."""
+    return _ready(pod) and not pod.metadata.deletion_timestamp
 
 
 def _started(pod: Pod) -> bool:

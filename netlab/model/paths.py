@@ -129,3 +129,12 @@ class LabPaths:
     def container_log(self, namespace: str, pod: str, container: str) -> Path:
         """What one container of a Pod printed, both streams."""
         return self.logs / "pods" / f"{namespace}_{pod}_{container}.log"
+
+    def kubelet_socket(self, node: str) -> Path:
+        """Where a node's kubelet lets the API server attach to its containers."""
+        return self.directory / f"kubelet-{node}.sock"
+
+
+def previous_log(log: Path) -> Path:
+    """Where a container's log goes when the container starts again."""
+    return log.with_name(f"{log.name}.previous")

@@ -72,11 +72,12 @@ class PlacedPod:
     node: str
     port: str
     addresses: tuple[IPAddress, ...]
+    mac: str
+    """The MAC of the Pod's `eth0`, by its address: the next Pod that gets the address has the MAC with it.
 
-    @property
-    def mac(self) -> str:
-        """The MAC of the Pod's `eth0`."""
-        return mac_address(self.namespace, WIRE)
+    Pods on one bridge find one another by ARP. One that has spoken to a Pod which ended goes on sending to its MAC for
+    half a minute, and the next Pod of that address would hear no answer from it.
+    """
 
 
 def node_station(node: Node, *, lab: str, wire: Sequence[Cidr]) -> Station:
@@ -112,6 +113,7 @@ def placed_pod(pod: Pod, *, lab: str) -> PlacedPod | None:
         node=node,
         port=hashed_interface_name("veth", f"{namespace}/{name}"),
         addresses=tuple(ip_address(entry.ip) for entry in pod.status.pod_ips),
+        mac=mac_address(network_namespace(lab, Place(PlaceKind.NODE, node)), pod.status.pod_ips[0].ip),
     )
 
 

@@ -9,7 +9,7 @@ from netlab.errors import InvalidInput, Problem
 from netlab.faults.catalogue import CATALOGUE
 from netlab.faults.names import FaultName
 from netlab.lab import breaking, control, status
-from netlab.lab.logfiles import log_file, with_logs
+from netlab.lab.logfiles import log_text, with_logs
 from netlab.lab.messages import AgentKind
 from netlab.lab.modes import set_mode
 from netlab.lab.picture import drawing
@@ -51,7 +51,7 @@ class LabInsight(Handle):
     def logs(self, where: str, *, container: str | None = None) -> str:
         """What a Pod printed, or what a node's kube-proxy (or `container="kubelet"`) logged. NotFound: nothing yet."""
         place = with_logs(parsed_place(where))
-        return log_file(self._paths, place, container).read_text(errors="replace")
+        return log_text(self._paths, place, container)
 
     def drawing(self, journey: Journey | None = None) -> str:
         """The lab as SVG, with a packet's way over it where one is given."""

@@ -97,7 +97,7 @@ def own_program(text: str, kubeconfig: Path, pod: str) -> str:
 def test_every_object_of_a_lab_has_the_fields_that_kubernetes_requires(lab: Lab) -> None:
     """Clients with types refuse an object that lacks one."""
     lacking = []
-    for resource in RESOURCES:
+    for resource in (each for each in RESOURCES if "list" in each.verbs):
         answer = Server(lab.directory / "api.sock").ok("GET", collection_path(resource.kind))
         shape = name_of(resource.kind.API_VERSION, resource.kind.__name__)
         for item in answer["items"]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
+import struct
 import subprocess
+import termios
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -199,7 +206,7 @@ def test_a_rollout_goes_on_pauses_and_is_undone(kubectl: Kubectl) -> None:
     first = pod_names(kubectl)
     kubectl("set image deployment/web nginx=nginx:2")
     kubectl("rollout status deployment/web --timeout=30s")
-    assert not pod_names(kubectl) & first
+    until(lambda: not pod_names(kubectl) & first)  # the last of them may be on its way out
     assert len(re.findall(r"(?m)^\d+ ", kubectl("rollout history deployment/web"))) == 2
     kubectl("rollout undo deployment/web")
     kubectl("rollout status deployment/web --timeout=30s")
@@ -208,6 +215,51 @@ def test_a_rollout_goes_on_pauses_and_is_undone(kubectl: Kubectl) -> None:
     kubectl("rollout restart deployment/web")
     kubectl("wait --for=condition=Available deployment/web --timeout=30s")
     kubectl("rollout status deployment/web --timeout=30s")
+
+
+def test_a_pod_that_a_rollout_replaces_has_its_time_to_end_and_its_endpoint_says_so(kubectl: Kubectl) -> None:
+    lingering = {"name": "nginx", "lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}
+    patch = {"spec": {"template": {"spec": {"containers": [lingering]}}}}
+    kubectl.do("patch", "deployment", "web", "-p", json.dumps(patch))
+    kubectl("rollout status deployment/web --timeout=30s")
+    with kubectl.start("get", "endpointslices", "-l", "kubernetes.io/service-name=web", "-o", "json", "-w",
+                       stdout=subprocess.PIPE) as watching:  # fmt: skip
+        assert watching.stdout is not None
+        kubectl("scale deployment/web --replicas=1")
+        seen = set[tuple[bool, bool, bool]]()
+        decoder, text = json.JSONDecoder(), ""
+        while (False, True, True) not in seen:
+            text += watching.stdout.readline()
+            with suppress(ValueError):
+                value, end = decoder.raw_decode(text)
+                text = text[end:].lstrip()
+                seen |= {tuple(e["conditions"][name] for name in ("ready", "serving", "terminating"))
+                         for e in value.get("endpoints") or ()}  # fmt: skip
+        watching.terminate()
+    assert "Terminating" in kubectl("get pods -l app=web")
+    assert kubectl("get deployment web -o jsonpath={.status.replicas}") == "1"
+    until(lambda: len(pod_names(kubectl)) == 1)
+    kubectl("scale deployment/web --replicas=2")
+    kubectl("rollout status deployment/web --timeout=30s")
+
+
+def test_a_rollout_waits_for_pods_to_be_ready_for_long_and_gives_up_at_its_deadline(kubectl: Kubectl) -> None:
+    kubectl("create deployment slow --image=nginx --replicas=0 --port=80")
+    kubectl.do("patch", "deployment", "slow", "-p", '{"spec":{"minReadySeconds":2,"progressDeadlineSeconds":4}}')
+    began = time.monotonic()
+    kubectl("scale deployment/slow --replicas=1")
+    kubectl("rollout status deployment/slow --timeout=30s")
+    kubectl("wait --for=condition=Available deployment/slow --timeout=30s")
+    assert time.monotonic() - began > 1
+    never = {"name": "nginx", "readinessProbe": {"exec": {"command": ["false"]}}}
+    kubectl.do(
+        "patch", "deployment", "slow", "-p", json.dumps({"spec": {"template": {"spec": {"containers": [never]}}}})
+    )
+    late = kubectl.run("rollout", "status", "deployment/slow", "--timeout=30s")
+    assert (late.status, 'deployment "slow" exceeded its progress deadline' in late.err) == (1, True)
+    kubectl("rollout undo deployment/slow")
+    kubectl("rollout status deployment/slow --timeout=30s")
+    kubectl("delete deployment slow")
 
 
 def test_commands_run_in_pods_and_end_with_their_status(kubectl: Kubectl) -> None:
@@ -231,6 +283,94 @@ def test_a_throw_away_pod_says_what_its_command_does_and_is_gone(kubectl: Kubect
     assert "NotFound" in kubectl.run("get", "pod", "slow").err
 
 
+RUN = ("--image=busybox", "--rm", "--restart=Never")
+
+
+def test_what_is_piped_into_a_throw_away_pod_is_read_there_and_its_end_is_kubectl_s(kubectl: Kubectl) -> None:
+    script = "getent hosts web >/dev/null && echo found\necho no >&2\nwc -c <<END\nhere\nEND\nexit 5\n"
+    done = kubectl.run("run", "tmp", "-i", *RUN, "--", "sh", text=script)
+    assert (done.out.splitlines()[:2], done.status) == (["found", "5"], 5)
+    assert done.out.count("found") == 1
+    assert "no\n" in done.err
+    assert "couldn't attach" not in done.err
+    assert "NotFound" in kubectl.run("get", "pod", "tmp").err
+    large = "x" * 79 + "\n"
+    counted = kubectl.run("run", "tmp", "-i", *RUN, "--", "sh", "-c", "cat; cat | wc -l", text=large * 50_000)
+    assert (counted.out.count(large), counted.status) == (50_000, 0)
+    page = kubectl.run("run", "tmp", "-i", *RUN, "--", "wget", "-qO-", "http://web/hostname")
+    assert (page.out.splitlines()[0] in pod_names(kubectl), page.status) == (True, 0)
+
+
+def test_a_shell_is_typed_into_at_a_terminal(kubectl: Kubectl) -> None:
+    master, slave = os.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
+    arguments = ("run", "tmp", "-it", *RUN, "--", "sh")
+    with kubectl.start(*arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as shell:
+        os.close(slave)
+        wait = b"for i in $(seq 200); do stty size | grep '33 111' && break; sleep 0.05; done; "
+        typed = wait + b"curl -s http://web/hostname; tty; exit 4\n"
+        seen = b""
+        os.write(master, typed)
+        with suppress(OSError):  # EIO: kubectl has ended
+            while data := os.read(master, 65536):
+                seen += data
+        os.close(master)
+        assert shell.wait(30) == 4, seen
+    assert b"33 111\r\n" in seen
+    assert any(name.encode() in seen for name in pod_names(kubectl))
+    assert b"/dev/pts/" in seen
+    assert "NotFound" in kubectl.run("get", "pod", "tmp").err
+
+
+def test_input_that_is_for_more_than_one_client_goes_on_after_the_first(kubectl: Kubectl) -> None:
+    container = {"name": "main", "image": "busybox", "stdin": True, "command": ["sh"]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asks"}, "spec": {"containers": [container]}}
+    kubectl("apply -f -", text=json.dumps(pod))
+    kubectl("wait --for=condition=Ready pod/asks --timeout=30s")
+    for word in ("first", "second"):
+        with kubectl.start("attach", "-i", "asks", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as attached:
+            assert attached.stdin is not None
+            assert attached.stdout is not None
+            attached.stdin.write(f"echo {word}\n")
+            attached.stdin.flush()
+            while attached.stdout.readline() != f"{word}\n":
+                pass
+            attached.terminate()
+    assert kubectl("logs asks") == "first\nsecond\n"
+    until(lambda: "second" in kubectl("logs asks"))
+    with kubectl.start("attach", "-i", "asks", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as attached:
+        attached.communicate("echo once more; exit 3\n", timeout=30)
+    until(lambda: kubectl("get pod asks -o jsonpath={.status.containerStatuses[0].restartCount}") == "1")
+    assert kubectl("logs asks --previous") == "first\nsecond\nonce more\n"
+    assert kubectl("logs asks") == ""
+    kubectl("delete pod asks --grace-period=1")
+
+
+def test_lines_of_a_log_have_their_times(kubectl: Kubectl) -> None:
+    kubectl("exec client -- true")
+    lines = kubectl("logs deploy/web --timestamps").splitlines()
+    times = [datetime.fromisoformat(line.split()[0]) for line in lines]
+    assert times == sorted(times)
+    assert abs((datetime.now(UTC) - times[0]).total_seconds()) < 600
+    assert [line.partition(" ")[2] for line in lines] == kubectl("logs deploy/web").splitlines()
+    since = lines[-1][: len("2026-01-01T00:00:00")]  # kubectl sends whole seconds
+    shown = kubectl(f"logs deploy/web --timestamps --since-time={since}Z").splitlines()
+    assert shown == [line for line in lines if line >= since]
+    assert kubectl("logs deploy/web --since-time=2100-01-01T00:00:00Z") == ""
+    assert kubectl("logs deploy/web --since=1h --tail=1 --limit-bytes=5") == "".join(lines[-1].partition(" ")[2])[:5]
+    refused = kubectl.run("logs", "client", "--previous")
+    assert 'previous terminated container "client" in pod "client" not found' in refused.err
+
+
+def test_who_has_a_certificate_may_do_everything_and_is_told_who_it_is(kubectl: Kubectl) -> None:
+    for question in ("create pods", "delete services --all-namespaces", "get /healthz", "get pods --subresource=log"):
+        assert kubectl(f"auth can-i {question}") == "yes\n"
+    assert re.search(r"(?m)^\*\.\* +\[\] +\[\] +\[\*\]", kubectl("auth can-i --list"))
+    who = kubectl.run("auth", "whoami")
+    if "unknown command" not in who.err:  # it came with kubectl 1.27
+        assert re.search(r"Username +kubernetes-admin\nGroups +\[system:masters system:authenticated\]", who.out)
+
+
 def test_a_log_is_followed_until_its_pod_is_gone(kubectl: Kubectl) -> None:
     script = "echo first; while read line; do echo $line; done < /dev/null; exec sleep 600"
     kubectl.do("run", "talker", "--image=any", "--restart=Never", "--command", "--", "sh", "-c", script)
@@ -240,6 +380,17 @@ def test_a_log_is_followed_until_its_pod_is_gone(kubectl: Kubectl) -> None:
         assert following.stdout.readline() == "first\n"
         kubectl("delete pod talker --grace-period=1 --wait=false")
         assert following.wait(30) == 0
+
+
+def test_what_is_not_there_is_told_in_kubectl_s_words(kubectl: Kubectl) -> None:
+    for line, words in (
+        ("get secrets", 'the server doesn\'t have a resource type "secrets"'),
+        ("top nodes", "Metrics API not available"),
+        ("debug client --image=busybox", "ephemeral containers are disabled for this cluster"),
+    ):
+        refused = kubectl.run(*line.split())
+        assert (refused.status, words in refused.err) == (1, True), refused.err
+    assert "0001" not in kubectl("describe node node1").partition("Ready ")[2].partition("\n")[0]
 
 
 def test_a_port_is_forwarded(kubectl: Kubectl) -> None:

@@ -26,8 +26,9 @@ from netlab.api.journal import EventType
 from netlab.api.store import Store
 from netlab.kernel.namespaces import inside, open_namespace
 from netlab.kernel.syscalls import CLONE_NEWNET, setns
+from netlab.model.container_log import printed
 from netlab.model.objects import Pod
-from netlab.model.paths import LabPaths
+from netlab.model.paths import LabPaths, previous_log
 
 pytestmark = pytest.mark.root
 LAB, NODE = "nlkub", "node1"
@@ -159,7 +160,8 @@ class Node:
                     return
 
     def log_of(self, number: int, container: str = "main") -> str:
-        return self.processes.paths.container_log("default", f"pod-{number}", container).read_text()
+        file = self.processes.paths.container_log("default", f"pod-{number}", container)
+        return printed(file.read_bytes()).decode()
 
     async def ready(self, number: int) -> Pod:
         return await self.until(number, lambda pod: pod.condition("Ready"))
@@ -362,7 +364,9 @@ def test_a_command_that_keeps_failing_is_restarted_ever_later(processes: Process
         assert (status.restart_count, status.last_state["terminated"]["exitCode"]) == (1, 5)
         assert container(pod, "waiting")["message"] == "back-off 10s restarting failed container=main"
         assert (pod.status.phase, pod.condition("Ready")) == ("Running", False)
-        assert node.log_of(1) == "again\nagain\n"
+        assert node.log_of(1) == "again\n"
+        log = node.processes.paths.container_log("default", "pod-1", "main")
+        assert printed(previous_log(log).read_bytes()) == b"again\n"
 
     on_node(processes, test)
 

@@ -15,6 +15,7 @@ import pytest
 
 from netlab.api.client import ApiClient
 from netlab.api.cluster import Cluster
+from netlab.api.controllers.alarms import Alarms
 from netlab.api.controllers.events import EventLimiter
 from netlab.api.controllers.loop import Controllers
 from netlab.api.http.server import listen, serving
@@ -188,7 +189,7 @@ def test_a_wrong_event_is_refused_in_the_words_of_kubernetes(
 
 def test_the_oldest_events_go_when_there_are_too_many() -> None:
     store = Store()
-    controllers = Controllers(store, (EventLimiter(store, limit=3),))
+    controllers = Controllers(store, (EventLimiter(store, limit=3),), Alarms(store.now))
     for number in range(5):
         store.create(Event(metadata=ObjectMeta(name=f"e{number}", namespace="default")))
         controllers.settle()

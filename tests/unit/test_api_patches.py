@@ -46,6 +46,7 @@ def test_operations_are_all_done_or_none(server: Server) -> None:
     bad = [{"op": "remove", "path": "/metadata/labels/app"}, {"op": "test", "path": "/spec/type", "value": "NodePort"}]
     answer = server.ask("PATCH", f"{SERVICES}/web", bad, kind=OPERATIONS)
     assert (answer.status, answer.body["reason"]) == (422, "Invalid")
+    assert answer.body["message"].endswith("testing value /spec/type failed: test failed")
     assert server.ok("GET", f"{SERVICES}/web")["metadata"]["labels"] == {"app": "shop"}
 
 

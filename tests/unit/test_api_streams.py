@@ -22,8 +22,10 @@ from hypothesis import strategies as st
 
 from netlab.api.cluster import Cluster
 from netlab.api.http.server import listen, serving
+from netlab.api.statuses import Refusal
 from netlab.api.store import Store
 from netlab.api.streams.channels import exit_status, terminal_size
+from netlab.api.streams.logs import previous_life
 from netlab.api.streams.spdy_frames import (
     DICTIONARY,
     Frame,
@@ -33,6 +35,7 @@ from netlab.api.streams.spdy_frames import (
     HeaderReader,
     data_frame,
 )
+from netlab.errors import NotFound
 from netlab.model.objects import ObjectMeta, Pod
 from netlab.model.topology import Topology
 
@@ -89,6 +92,11 @@ class Here:
     def start(self, pod: Pod, argv: Sequence[str], *, terminal: bool, stdin: bool) -> HereCommand:
         return HereCommand(argv, stdin=stdin)
 
+    def attach(self, pod: Pod, container: str, *, stdin: bool) -> HereCommand:
+        if container == "two":
+            raise NotFound("container two is not running")
+        return HereCommand(("sh", "-c", "cat; echo no >&2"), stdin=stdin)
+
     def log(self, pod: Pod, container: str) -> Path:
         return self.folder / f"{container}.log"
 
@@ -112,12 +120,13 @@ async def a_session(folder: Path) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def run(
-    session: aiohttp.ClientSession, query: list[tuple[str, str]], *, protocol: str, sent: Sequence[bytes | str] = ()
-) -> tuple[bytes, bytes, Any]:
-    """What a command prints on both streams, and its Status."""
+    session: aiohttp.ClientSession, query: list[tuple[str, str]], *, protocol: str, sent: Sequence[bytes | str] = (),
+    container: str = "one",
+) -> tuple[bytes, bytes, Any]:  # fmt: skip
+    """What a command (without one, what runs already) prints on both streams, and its Status."""
     printed = {1: b"", 2: b"", 3: b""}
-    url = f"{POD}/exec"
-    pairs = [*query, ("container", "one"), ("stdout", "1"), ("stderr", "1"), ("stdin", "1" if sent else "0")]
+    url = f"{POD}/{'exec' if query else 'attach'}"
+    pairs = [*query, ("container", container), ("stdout", "1"), ("stderr", "1"), ("stdin", "1" if sent else "0")]
     async with session.ws_connect(url, params=pairs, protocols=(protocol,)) as channel:
         assert channel.protocol == protocol
         for each in sent:
@@ -153,6 +162,27 @@ def test_version_5_can_end_the_input_and_text_is_taken_for_bytes(tmp_path: Path)
     assert (out, status["status"]) == (b"in text", "Success")
 
 
+@pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])
+def test_who_attaches_has_the_input_the_output_and_the_end_of_what_runs(tmp_path: Path, protocol: str) -> None:
+    async def story() -> Any:
+        async with a_session(tmp_path) as session:
+            sent = (b"\0typed", bytes((255, 0))) if protocol.startswith("v5") else ()
+            return await run(session, [], protocol=protocol, sent=sent)
+
+    out, err, status = asyncio.run(asyncio.wait_for(story(), DEADLINE))
+    assert (out, err) == (b"typed" if protocol.startswith("v5") else b"", b"no\n")
+    assert status["status"] == "Success"
+
+
+def test_who_attaches_to_what_does_not_run_is_told(tmp_path: Path) -> None:
+    async def story() -> Any:
+        async with a_session(tmp_path) as session:
+            return await run(session, [], protocol="v4.channel.k8s.io", container="two")
+
+    _, _, status = asyncio.run(asyncio.wait_for(story(), DEADLINE))
+    assert (status["status"], status["message"]) == ("Failure", "container two is not running")
+
+
 def test_a_command_ends_with_its_client(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
 
@@ -183,7 +213,10 @@ def test_a_command_ends_with_its_client(tmp_path: Path) -> None:
         ("GET", f"{POD}/log", 400, "a container name must be specified for pod web, choose one of: [one two]"),
         ("GET", f"{POD}/log?container=three", 400, "container three is not valid for pod web"),
         ("GET", f"{POD}/log?container=one&previous=true", 400, "previous terminated container"),
-        ("GET", f"{POD}/log?container=one&sinceSeconds=5", 400, "have no times"),
+        ("GET", f"{POD}/log?container=one&sinceSeconds=0", 422, "sinceSeconds: Invalid value: 0"),
+        ("GET", f"{POD}/log?container=one&sinceSeconds=5&sinceTime=2026-01-01T00:00:00Z", 422, "at most one of"),
+        ("GET", f"{POD}/log?container=one&sinceTime=yesterday", 400, "is no time"),
+        ("GET", f"{POD}/log?container=one&sinceTime=0001-01-01T00:00:00%2B23:00", 400, "is no time"),
         ("GET", f"{POD}/log?container=one&tailLines=many", 400, "is no number"),
         ("GET", POD.replace("web", "nobody") + "/log", 404, "not found"),
         ("DELETE", f"{POD}/exec", 405, "does not allow this method"),
@@ -201,20 +234,62 @@ def test_what_cannot_be_done_in_a_pod_is_refused(
     assert (code, message in body["message"]) == (status, True), body
 
 
-def test_a_log_is_shown_from_its_end_as_far_as_is_asked_for(tmp_path: Path) -> None:
-    (tmp_path / "one.log").write_text("a\nb\nc\n")
+LOG = b"""\
+2026-01-01T00:00:00.000000001Z stdout F a
+2026-01-01T00:00:01.500000000Z stderr P b
+2026-01-01T00:00:01.600000000Z stdout F c
+2026-01-01T00:00:02.000000000Z stdout F d
+"""
 
-    async def story() -> list[str]:
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("", "a\nbc\nd\n"),
+        ("tailLines=1", "d\n"),
+        ("tailLines=0", ""),
+        ("limitBytes=3", "a\nb"),
+        ("timestamps=true&tailLines=2",
+         "2026-01-01T00:00:01.500000000Z bc\n2026-01-01T00:00:02.000000000Z d\n"),
+        ("timestamps=true&limitBytes=5", "2026-"),
+        ("sinceTime=2026-01-01T00:00:02Z", "d\n"),
+        ("sinceTime=2026-01-01T01:00:02%2B01:00", "d\n"),
+        ("sinceTime=1960-01-01T00:00:00Z", "a\nbc\nd\n"),
+        ("sinceSeconds=5&tailLines=1", ""),
+        ("sinceSeconds=99999999999", "a\nbc\nd\n"),
+    ],
+)  # fmt: skip
+def test_a_log_is_shown_as_far_as_is_asked_for(tmp_path: Path, query: str, text: str) -> None:
+    (tmp_path / "one.log").write_bytes(LOG)
+
+    async def story() -> tuple[str, str]:
         async with a_session(tmp_path) as session:
-            found = []
-            for query in ("", "&tailLines=1", "&limitBytes=3", "&tailLines=0"):
-                async with session.get(f"{POD}/log?container=one{query}") as answer:
-                    found.append(await answer.text())
-            async with session.get(f"{POD}/log?container=two") as answer:
-                found.append(await answer.text())
-            return found
+            async with session.get(f"{POD}/log?container=one&{query}") as answer:
+                found = await answer.text()
+            async with session.get(f"{POD}/log?container=two&{query}") as answer:
+                return found, await answer.text()
 
-    assert asyncio.run(asyncio.wait_for(story(), DEADLINE)) == ["a\nb\nc\n", "c\n", "a\nb", "", ""]
+    assert asyncio.run(asyncio.wait_for(story(), DEADLINE)) == (text, "")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "file"),
+    [
+        ([{"name": "one", "lastState": {"terminated": {"exitCode": 1}}, "state": {"running": {}}}], "one.log.previous"),
+        ([{"name": "one", "lastState": {"terminated": {"exitCode": 1}}, "state": {"waiting": {}}}], "one.log"),
+        ([{"name": "one", "state": {"running": {}}}], None),
+        ([{"name": "two", "lastState": {"terminated": {"exitCode": 1}}, "state": {"running": {}}}], None),
+        ([], None),
+    ],
+    ids=["running again", "about to run again", "running for the first time", "another container", "not yet"],
+)
+def test_the_log_of_a_container_s_life_before_is_found(statuses: list[Any], file: str | None) -> None:
+    pod = Pod.model_validate({"metadata": {"name": "web"}, "status": {"containerStatuses": statuses}})
+    if file is None:
+        with pytest.raises(Refusal, match='previous terminated container "one" in pod "web" not found'):
+            previous_life(pod, "one", Path("one.log"))
+    else:
+        assert previous_life(pod, "one", Path("one.log")) == Path(file)
 
 
 # --- SPDY

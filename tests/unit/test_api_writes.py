@@ -219,6 +219,10 @@ def test_what_belongs_to_a_deployment_goes_with_it_or_is_left(
     assert (len(server.ok("GET", REPLICA_SETS)["items"]), len(server.ok("GET", PODS)["items"])) == (1, 2)
     server.ok("DELETE", f"{DEPLOYMENTS}/web", {"propagationPolicy": policy})
     server.settle()
+    for pod in server.ok("GET", PODS)["items"]:
+        if pod["metadata"].get("deletionTimestamp"):  # as its kubelet says once it has ended
+            server.ok("DELETE", f"{PODS}/{pod['metadata']['name']}", {"gracePeriodSeconds": 0})
+    server.settle()
     assert server.ask("GET", f"{DEPLOYMENTS}/web").status == 404
     left = server.ok("GET", REPLICA_SETS)["items"]
     assert (len(left), len(server.ok("GET", PODS)["items"])) == (sets, pods)

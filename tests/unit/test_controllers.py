@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from netlab.api.cluster import Cluster
 from netlab.api.encoding import as_json
 from netlab.api.statuses import Refusal
 from netlab.api.store import Store
-from netlab.api.write_options import DeleteOptions
+from netlab.api.write_options import DeleteOptions, Propagation
 from netlab.model.objects import (
     Condition,
     Deployment,
@@ -24,6 +24,7 @@ from netlab.model.objects import (
     Node,
     ObjectMeta,
     Pod,
+    ReplicaSet,
     Service,
 )
 from netlab.model.topology import Topology
@@ -43,12 +44,11 @@ def a_topology(nodes: list[dict[str, Any]] | None = None, **spec: Any) -> Topolo
 
 @contextmanager
 def a_cluster(topology: Topology | None = None, path: Path | None = None) -> Iterator[Cluster]:
-    store = Store(path)
-    cluster = Cluster(store, Random(1))
-    if not store.list(Topology):
-        cluster.create(topology or a_topology())
-    yield cluster
-    store.close()
+    with closing(Store(path)) as store:
+        cluster = Cluster(store, Random(1))
+        if not store.list(Topology):
+            cluster.create(topology or a_topology())
+        yield cluster
 
 
 def a_pod(name: str, labels: dict[str, str] | None = None, **spec: Any) -> Pod:
@@ -78,7 +78,16 @@ def set_ready(cluster: Cluster, *names: str, ready: bool = True) -> None:
 
 
 def pods(cluster: Cluster) -> dict[str, Pod]:
-    return {pod.metadata.name: pod for pod in cluster.store.list(Pod)}
+    """Those that are not on their way out."""
+    return {pod.metadata.name: pod for pod in cluster.store.list(Pod) if not pod.metadata.deletion_timestamp}
+
+
+def let_go(cluster: Cluster) -> int:
+    """Say what kubelets say once nothing is left of a Pod that is on its way out; of how many."""
+    ending = [pod for pod in cluster.store.list(Pod) if pod.metadata.deletion_timestamp]
+    for pod in ending:
+        cluster.delete(Pod, pod.metadata.name, pod.metadata.namespace)
+    return len(ending)
 
 
 def places(cluster: Cluster) -> dict[str, tuple[str | None, str | None]]:
@@ -294,6 +303,50 @@ def test_a_changed_template_replaces_every_pod_one_by_one_and_a_changed_count_no
             set_ready(cluster, *new)
         assert len(pods(cluster)) == 3
         assert not old & set(pods(cluster))
+        assert let_go(cluster) == 3
+        assert cluster.store.get(Deployment, "web").status.replicas == 3
+
+
+def test_what_a_controller_takes_away_goes_on_serving_until_its_kubelet_says_that_it_has_ended() -> None:
+    with a_cluster() as cluster:
+        cluster.create(a_service())
+        deployment = as_json(a_deployment(replicas=2))
+        deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 7  # type: ignore[call-overload,index]
+        cluster.create(Deployment.model_validate(deployment))
+        set_ready(cluster, *pods(cluster))
+        cluster.patch(cluster.store.get(Deployment, "web"), {"spec": {"replicas": 1}})
+        (ending,) = (pod for pod in cluster.store.list(Pod) if pod.metadata.deletion_timestamp)
+        assert ending.metadata.deletion_grace_period_seconds == 7
+        conditions = {e.addresses[0]: e.conditions for each in slices(cluster) for e in each.endpoints}
+        leaving = conditions[ending.status.pod_ip or ""]
+        assert (leaving.ready, leaving.serving, leaving.terminating) == (False, True, True)
+        assert cluster.store.get(Deployment, "web").status.replicas == 1
+        assert let_go(cluster) == 1
+        assert len(endpoints(cluster)) == 1
+
+
+def test_with_recreate_the_last_old_pod_is_gone_before_the_first_new_one_comes() -> None:
+    with a_cluster() as cluster:
+        strategy = {"spec": {"strategy": {"type": "Recreate"}}}
+        cluster.create(a_deployment(replicas=2))
+        cluster.patch(cluster.store.get(Deployment, "web"), strategy)
+        cluster.patch(
+            cluster.store.get(Deployment, "web"),
+            {"spec": {"template": {"spec": {"containers": [{"name": "server", "image": "other"}]}}}},
+        )
+        assert not pods(cluster)
+        assert let_go(cluster) == 2
+        assert [pod.spec.containers[0].image for pod in pods(cluster).values()] == ["other", "other"]
+
+
+def test_who_waits_for_what_belongs_to_it_waits_until_the_last_pod_has_ended() -> None:
+    with a_cluster() as cluster:
+        cluster.create(a_deployment(replicas=2))
+        cluster.delete(Deployment, "web", options=DeleteOptions(propagation=Propagation.FOREGROUND))
+        assert cluster.store.find(Deployment, "web") is not None
+        assert let_go(cluster) == 2
+        assert cluster.store.find(Deployment, "web") is None
+        assert cluster.store.list(ReplicaSet) == cluster.store.list(Pod) == ()
 
 
 def test_a_pod_of_a_deployment_that_is_deleted_is_replaced() -> None:
@@ -567,7 +620,9 @@ def test_a_namespace_goes_with_everything_in_it_and_the_permanent_ones_stay() ->
         cluster.create(service.model_copy(update={"metadata": service.metadata.model_copy(update=moved)}))
         cluster.create(a_pod("stays"))
         cluster.delete(Namespace, "shop")
-        assert list(pods(cluster)) == ["stays"]
+        assert cluster.store.get(Namespace, "shop").status.phase == "Terminating"
+        assert let_go(cluster) == 1
+        assert [pod.key for pod in cluster.store.list(Pod)] == ["default/stays"]
         assert list(cluster.store.keys(Service)) == list(cluster.store.keys(EndpointSlice)) == ["default/kubernetes"]
         assert [each.metadata.name for each in cluster.store.list(Namespace)] == ["default", "kube-system"]
         with pytest.raises(Refusal, match='namespaces "default" is forbidden: this namespace may not be deleted'):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,12 +37,11 @@ def a_topology(network: Spec) -> Topology:
 
 @contextmanager
 def a_cluster(network: Spec, path: Path | None = None) -> Iterator[Cluster]:
-    store = Store(path)
-    cluster = Cluster(store, Random(1))
-    if not store.list(Topology):
-        cluster.create(a_topology(network))
-    yield cluster
-    store.close()
+    with closing(Store(path)) as store:
+        cluster = Cluster(store, Random(1))
+        if not store.list(Topology):
+            cluster.create(a_topology(network))
+        yield cluster
 
 
 def addresses(cluster: Cluster, name: str = "web") -> list[str | None]:

@@ -198,6 +198,17 @@ def test_macs_are_the_same_in_every_run_and_nobody_has_anothers() -> None:
     assert not set(macs(lab.state())) & set(macs(Lab(name="other").state()))
 
 
+def test_the_next_pod_of_an_address_has_the_mac_that_others_remember() -> None:
+    one, next_one, other = (
+        placed_pod(pod_object(name, "node1", [address]), lab="x")
+        for name, address in (("once", "10.244.0.9"), ("tmp", "10.244.0.9"), ("web", "10.244.0.8"))
+    )
+    assert one is not None
+    assert next_one is not None
+    assert other is not None
+    assert one.mac == next_one.mac != other.mac
+
+
 @pytest.mark.parametrize("name", ["a-name-much-longer-than-15-characters", "br0", "lo", "all", "default"])
 def test_a_machine_of_any_name_has_a_port_that_the_kernel_takes(name: str) -> None:
     fabric = namespace(Lab(nodes=(name,), externals=()).state({}), "fabric")

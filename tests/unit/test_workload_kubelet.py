@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netlab.agents.kubelet.environment import arguments, environment, runs_command
 from netlab.agents.kubelet.log import ContainerLog
@@ -26,7 +29,9 @@ from netlab.agents.kubelet.status import (
     restarting,
     restarts,
 )
+from netlab.model.container_log import LogReader, Stream, last_lines, printed, timestamp, written
 from netlab.model.objects import Container, HttpGetAction, Pod, Probe
+from netlab.model.paths import previous_log
 
 T0, T1 = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
 RUNNING, WAITING = Running(T0), Waiting()
@@ -166,21 +171,49 @@ def test_variables_refer_to_earlier_ones_and_to_the_pod() -> None:
 
 
 def test_a_log_keeps_its_newest_part_and_the_part_before(tmp_path: Path) -> None:
-    log = ContainerLog(tmp_path / "pods" / "a.log", limit=10)
+    path = tmp_path / "pods" / "a.log"
+    log = ContainerLog(path, limit=100, clock=lambda: 0)
     for line in ("one", "two", "three", "four"):
-        log.line(line)
-    assert (tmp_path / "pods" / "a.log").read_text() == "three\nfour\n"[6:]
-    assert (tmp_path / "pods" / "a.log.1").read_text() == "three\n"
+        log.write(f"{line}\n".encode())
+    assert printed(path.read_bytes()) == b"three\nfour\n"
+    assert printed(path.with_name("a.log.1").read_bytes()) == b"one\ntwo\n"
+    log.start_over()
+    log.write(b"another life\n")
+    assert printed(path.read_bytes()) == b"another life\n"
+    assert printed(previous_log(path).read_bytes()) == b"three\nfour\n"
     log.discard()
     assert list((tmp_path / "pods").iterdir()) == []
-    log.line("anew")
+    log.write(b"anew\n")
     log.close()
-    assert (tmp_path / "pods" / "a.log").read_text() == "anew\n"
+    assert path.read_text() == "1970-01-01T00:00:00.000000000Z stdout F anew\n"
+
+
+def test_what_was_printed_is_read_from_a_log_as_it_was_whatever_it_is(tmp_path: Path) -> None:
+    log = ContainerLog(tmp_path / "a.log", clock=lambda: 1_767_225_600_000_000_007)
+    for data, stream in ((b"$ ", Stream.STDOUT), (b"no\r\n\n", Stream.STDERR), (b"\xff F \n", Stream.STDOUT)):
+        log.write(data, stream)
+    assert [(entry.stream, entry.data) for entry in log.entries()] == [
+        ("stdout", b"$ "), ("stderr", b"no\r\n"), ("stderr", b"\n"), ("stdout", b"\xff F \n")
+    ]  # fmt: skip
+    assert {entry.time for entry in log.entries()} == {"2026-01-01T00:00:00.000000007Z"}
+
+
+@given(st.lists(st.binary(max_size=20)), st.integers(1, 50), st.integers(0, 5))
+def test_a_log_may_be_read_in_pieces_and_from_its_last_lines(parts: list[bytes], size: int, count: int) -> None:
+    data = b"".join(written(part, Stream.STDOUT, timestamp(1)) for part in parts)
+    reader = LogReader()
+    found = [entry for start in range(0, len(data), size) for entry in reader.feed(data[start : start + size])]
+    text = b"".join(parts)
+    assert b"".join(entry.data for entry in found) == printed(data) == text
+    lines = [line for line in re.split(rb"(?<=\n)", text) if line]
+    assert b"".join(entry.data for entry in last_lines(found, count)) == b"".join(
+        lines[len(lines) - count :] if count < len(lines) else lines
+    )
 
 
 def test_a_log_that_cannot_be_written_does_not_stop_its_pod(tmp_path: Path) -> None:
     (tmp_path / "pods").write_text("a file where the folder should be")
-    ContainerLog(tmp_path / "pods" / "a.log").line("lost")
+    ContainerLog(tmp_path / "pods" / "a.log").write(b"lost\n")
     assert (tmp_path / "pods").read_text() == "a file where the folder should be"
 
 

@@ -17,6 +17,8 @@ from dataclasses import replace
 
 import aiohttp
 
+from netlab.agents.kubelet.attaching import AttachServer
+from netlab.agents.kubelet.container import ContainerRunner
 from netlab.agents.kubelet.pod import NodeContext, PodWorker
 from netlab.api.agent_access import agent_access
 from netlab.api.client import ApiClient
@@ -61,10 +63,12 @@ async def _serve(paths: LabPaths, node: str, lab: str, *, open_files: int) -> No
             patches=asyncio.Semaphore(PATCHES_AT_ONCE),
         )
         kubelet = Kubelet(context)
+        attaching = AttachServer(paths.kubelet_socket(node), kubelet.runner)
         working, stopping = loop.create_task(kubelet.work()), loop.create_task(stop.wait())
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
         for task in (working, stopping):
             task.cancel()
+        attaching.close()
         await kubelet.close()
         if working.done() and not working.cancelled():
             working.result()  # it never ends by itself: raises what ended it
@@ -87,6 +91,11 @@ class Kubelet:
                 self._delete(event.object)
             elif event.object is not None:
                 self._update(event.object, context)
+
+    def runner(self, uid: str, container: str) -> ContainerRunner | None:
+        """What keeps a container of a Pod running."""
+        worker = self._workers.get(uid)
+        return worker.runner(container) if worker else None
 
     async def close(self) -> None:
         """End everything."""
@@ -112,10 +121,11 @@ class Kubelet:
 
     async def _report_ready(self) -> None:
         """Say once that the node has its kubelet, as the condition that `kubectl get nodes` shows."""
-        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": now()}
-        message = "kubelet is posting ready status"
+        time = now()
+        told = {"reason": "KubeletReady", "message": "kubelet is posting ready status"}
+        ready = {"type": "Ready", "status": "True", **told, "lastHeartbeatTime": time, "lastTransitionTime": time}
         try:
-            patch: dict[str, Json] = {"status": {"conditions": [{**ready, "message": message}]}}
+            patch: dict[str, Json] = {"status": {"conditions": [{**ready}]}}
             await self._context.client.patch(Node, self._context.node, patch, subresource="status")
         except (ApiError, aiohttp.ClientError, OSError) as error:
             log.warning("node %s is not reported ready: %s", self._context.node, error)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from netlab.agents.kubelet.attached import Attached, admit
 from netlab.agents.kubelet.environment import arguments, environment, runs_command
-from netlab.agents.kubelet.log import ContainerLog
+from netlab.agents.kubelet.output import ContainerOutput
 from netlab.agents.kubelet.probe import ProbeTarget, watch_readiness
 from netlab.agents.kubelet.process import ContainerCommand, exit_status
 from netlab.agents.kubelet.status import (
@@ -25,7 +27,7 @@ from netlab.agents.kubelet.status import (
 )
 from netlab.api.client import ApiClient
 from netlab.dns.addon import IMAGE as DNS_IMAGE
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, NotFound
 from netlab.model.objects import Container, Pod
 from netlab.model.timestamp import now
 from netlab.workload.command import CommandSpec
@@ -34,6 +36,10 @@ from netlab.workload.server import PodServer
 
 START_ERROR = 128
 """The exit code of a container that could not be started."""
+GONE = 137
+"""The exit status of a container whose kubelet ends with it."""
+YOUNG_SECONDS = 15.0
+"""Who attaches so soon after a container's start has come to see all that it prints (`kubectl run -i`)."""
 log = logging.getLogger(__name__)
 
 
@@ -96,7 +102,7 @@ class ContainerRunner:
     """Keeps one container running; `changed` is called after each change of `report`."""
 
     def __init__(
-        self, container: Container, sandbox: Sandbox, output: ContainerLog, *, report: ContainerReport,
+        self, container: Container, sandbox: Sandbox, output: ContainerOutput, *, report: ContainerReport,
         changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self.report = report
@@ -106,6 +112,8 @@ class ContainerRunner:
         self._changed = changed
         self._ending = False
         self._workload: Workload | None = None
+        self._since = -YOUNG_SECONDS
+        """When it was last started, by the loop's clock."""
         self.begun = asyncio.Event()
         """The first start has been tried."""
         self.task = asyncio.get_running_loop().create_task(self._live(), name=f"{sandbox.pod.key} {container.name}")
@@ -133,6 +141,25 @@ class ContainerRunner:
         else:
             self.task.cancel()
 
+    def attach(self, connection: socket.socket, *, stdin: bool) -> Attached:
+        """Show a client what is printed, and give it the container's input if it wants it and there is any.
+
+        NotFound where nothing runs. One that comes a moment after the end is told of it as if it had been there.
+        """
+        ended = self.report.state
+        if self._workload is None and not (isinstance(ended, Terminated) and self._young):
+            raise NotFound(f"container {self._container.name} is not running")
+        command = self._workload if isinstance(self._workload, ContainerCommand) else None
+        attached = admit(connection, self._output, command, stdin=stdin, once=bool(self._container.stdin_once),
+                         replay=self._young)  # fmt: skip
+        if self._workload is None and isinstance(ended, Terminated):
+            attached.client.finish(ended.exit_code)
+        return attached
+
+    @property
+    def _young(self) -> bool:
+        return asyncio.get_running_loop().time() - self._since < YOUNG_SECONDS
+
     async def _live(self) -> None:
         loop, failures = asyncio.get_running_loop(), 0
         try:
@@ -142,7 +169,7 @@ class ContainerRunner:
                 failures = 1 if loop.time() - began > HEALTHY_AFTER_SECONDS else failures + 1
                 await self._after(end, failures)
         finally:
-            self._output.close()
+            self._output.log.close()
             self.begun.set()
 
     async def _after(self, end: Terminated, failures: int) -> None:
@@ -158,7 +185,9 @@ class ContainerRunner:
         return self._report(state=Waiting(), last=end, ready=False, restarts=self.report.restarts + 1)
 
     async def _run_once(self) -> Terminated:
-        started = now()
+        started, self._since = now(), asyncio.get_running_loop().time()
+        if self.report.restarts and not isinstance(self.report.state, Running):
+            self._output.log.start_over()
         try:
             workload = await self._start()
         except (NetlabError, OSError, ValueError) as error:
@@ -168,10 +197,12 @@ class ContainerRunner:
         self._workload = workload
         self._report_running(started)
         probing = self._probe()
+        code = GONE
         try:
             code = await workload.ended()
         finally:
             self._workload = None
+            self._output.finish(code)
             workload.kill()
             if probing:
                 probing.cancel()
@@ -185,7 +216,8 @@ class ContainerRunner:
 
     async def _start(self) -> Workload:
         if runs_command(self._container):
-            return ContainerCommand(self._spec(), self._output.write)
+            stdin, terminal = bool(self._container.stdin), bool(self._container.tty)
+            return ContainerCommand(self._spec(), self._output, stdin=stdin, terminal=terminal)
         ports = sorted({Listen(port.container_port, port.protocol) for port in self._container.ports})
         if self._container.image == DNS_IMAGE:
             return await self._start_dns(ports)

@@ -11,11 +11,13 @@ TOOLBOXES = frozenset(
     ("alpine", "busybox", "curl", "debian", "dnsutils", "fedora", "jessie-dnsutils", "netshoot", "toolbox", "ubuntu")
 )
 """Images that hold tools and serve nothing: what stands in `args` alone is a command, as in `kubectl run -- CMD`."""
+SHELL = ("sh",)
+"""What they run where nothing is said and somebody wants to type: `kubectl run -it tmp --image=busybox`."""
 
 
 def environment(container: Container, pod: Pod, *, hostname: str) -> dict[str, str]:
     """HOSTNAME and the container's own variables; a later one may refer to an earlier one as $(NAME)."""
-    env = {"HOSTNAME": hostname}
+    env = {"HOSTNAME": hostname} | ({"TERM": "xterm"} if container.tty else {})
     for variable in container.env:
         value = expand(variable.value, env) if variable.value is not None else field_value(variable, pod)
         if value is not None:
@@ -26,12 +28,12 @@ def environment(container: Container, pod: Pod, *, hostname: str) -> dict[str, s
 def runs_command(container: Container) -> bool:
     """Whether the container runs a command, and not the built-in server."""
     name = (container.image or "").rpartition("/")[2].partition("@")[0].partition(":")[0]
-    return bool(container.command) or (bool(container.args) and name in TOOLBOXES)
+    return bool(container.command) or (name in TOOLBOXES and bool(container.args or container.stdin))
 
 
 def arguments(container: Container, env: Mapping[str, str]) -> tuple[str, ...]:
     """The command and its arguments, with $(NAME) replaced by variables."""
-    return tuple(expand(argument, env) for argument in (*container.command, *container.args))
+    return tuple(expand(argument, env) for argument in (*container.command, *container.args)) or SHELL
 
 
 def field_value(variable: EnvVar, pod: Pod) -> str | None:

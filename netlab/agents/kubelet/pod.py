@@ -12,6 +12,7 @@ import aiohttp
 
 from netlab.agents.kubelet.container import ContainerRunner, Sandbox
 from netlab.agents.kubelet.log import ContainerLog
+from netlab.agents.kubelet.output import ContainerOutput
 from netlab.agents.kubelet.status import ContainerReport, pod_status, remembered, restarting
 from netlab.api.client import ApiClient
 from netlab.errors import ApiError
@@ -76,6 +77,11 @@ class PodWorker:
         """The API server has the Pod no more."""
         self._gone.set()
         self._wake.set()
+
+    def runner(self, container: str) -> ContainerRunner | None:
+        """What keeps that container running."""
+        names = (each.name for each in self._pod.spec.containers)
+        return next((runner for name, runner in zip(names, self._runners, strict=False) if name == container), None)
 
     async def close(self) -> None:
         """End everything now, since the kubelet ends."""
@@ -150,9 +156,9 @@ class PodWorker:
 
     def _runner(self, container: Container, sandbox: Sandbox) -> ContainerRunner:
         report = remembered(self._pod, container, now=now())
-        output = ContainerLog(self._log_path(container.name))
+        output = ContainerOutput(ContainerLog(self._log_path(container.name)))
         if not self._pod.status.container_statuses:
-            output.discard()  # of an earlier Pod of this name
+            output.log.discard()  # of an earlier Pod of this name
         return ContainerRunner(container, sandbox, output, report=report, changed=self._wake.set)
 
     def _log_path(self, container: str) -> Path:

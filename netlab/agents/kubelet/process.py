@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Protocol
 
+from netlab.agents.kubelet.streams import close_all, piped_streams, terminal_streams
+from netlab.model.container_log import Stream
 from netlab.workload.command import CommandSpec
 from netlab.workload.container import shell_status, spawn_alongside, spawn_container
 
@@ -45,23 +48,36 @@ class Process:
         self.ended.set_result(shell_status(status))
 
 
-class ContainerCommand:
-    """A container's command, running in a PID namespace of its own; what it prints goes to `write`."""
+class Sink(Protocol):
+    """Where a command's output goes."""
 
-    def __init__(self, spec: CommandSpec, write: Callable[[bytes], None]) -> None:
-        self._write = write
+    def write(self, data: bytes, stream: Stream) -> None: ...
+
+    def room(self) -> asyncio.Future[None] | None:
+        """What is done once there is room for more; None where there is."""
+
+
+class ContainerCommand:
+    """A container's command, running in a PID namespace of its own; what it prints goes to `sink`."""
+
+    def __init__(self, spec: CommandSpec, sink: Sink, *, stdin: bool = False, terminal: bool = False) -> None:
+        self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self._output, output = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._output, False)
+        self.terminal = terminal
+        streams = terminal_streams(stdin=stdin) if terminal else piped_streams(stdin=stdin)
+        self.input = streams.input
+        """Open for writing; -1 where nobody can write, or not any more."""
+        self._outputs = dict(streams.outputs)
         try:
-            with null_device() as null:
-                self._process = Process(spawn_container(replace(spec, stdin=null, stdout=output, stderr=output)))
+            self._process = Process(spawn_container(streams.given_to(spec, terminal=terminal)))
         except BaseException:
-            os.close(self._output)
+            close_all(*self._outputs, self.input)
             raise
         finally:
-            os.close(output)
-        self._loop.add_reader(self._output, self._read)
+            close_all(*streams.given)
+        for output in self._outputs:
+            os.set_blocking(output, False)
+            self._loop.add_reader(output, self._read, output)
 
     @property
     def pidfd(self) -> int | None:
@@ -71,8 +87,9 @@ class ContainerCommand:
     async def ended(self) -> int:
         """The exit status, once all its processes have gone and its output is written."""
         status = await asyncio.shield(self._process.ended)
-        while self._output >= 0:  # the pipe holds at most 64 KiB, and nobody writes any more
-            self._read()
+        while self._outputs:  # a pipe holds at most 64 KiB, and nobody writes any more
+            self._read(next(iter(self._outputs)))
+        self.end_input()
         return status
 
     def end(self) -> None:
@@ -83,19 +100,37 @@ class ContainerCommand:
         """End it, and all that it started."""
         self._process.send(signal.SIGKILL)
 
-    def _read(self) -> None:
-        if self._output < 0:
-            return
+    def end_input(self) -> None:
+        """It has read all that it gets, as soon as nobody else writes either."""
+        if self.input not in self._outputs:  # a terminal's end goes with its output
+            close_all(self.input)
+        self.input = -1
+
+    def _read(self, output: int) -> None:
         try:
-            data = os.read(self._output, READ_SIZE)
+            data = os.read(output, READ_SIZE)
         except BlockingIOError:
             return
-        if data:
-            self._write(data)
-        else:
-            self._loop.remove_reader(self._output)
-            os.close(self._output)
-            self._output = -1
+        except OSError:  # EIO: nobody has the terminal open any more
+            data = b""
+        if not data:
+            self._close(output)
+            return
+        self._sink.write(data, self._outputs[output])
+        if not self._process.ended.done() and (room := self._sink.room()):
+            self._loop.remove_reader(output)
+            room.add_done_callback(lambda _: self._go_on(output))
+
+    def _go_on(self, output: int) -> None:
+        if output in self._outputs:
+            self._loop.add_reader(output, self._read, output)
+
+    def _close(self, output: int) -> None:
+        self._loop.remove_reader(output)
+        if output == self.input:
+            self.input = -1
+        del self._outputs[output]
+        os.close(output)
 
 
 async def exit_status(spec: CommandSpec, *, container: int | None) -> int:

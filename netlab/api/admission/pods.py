@@ -34,6 +34,8 @@ def _spec_with_defaults(spec: PodSpec) -> PodSpec:
     changed = {
         "restart_policy": spec.restart_policy or "Always",
         "containers": tuple(_container_with_defaults(container) for container in spec.containers),
+        # Nobody here reads it, but kubectl 1.36 takes it for granted (`kubectl debug` panics without).
+        "securityContext": (spec.model_extra or {}).get("securityContext") or {},
     }
     return spec.model_copy(update=changed)
 

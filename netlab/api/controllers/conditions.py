@@ -8,7 +8,10 @@ Conditions = tuple[Condition, ...]
 
 
 def with_condition(conditions: Conditions, condition: Condition, *, now: str) -> Conditions:
-    """The conditions with this one; its time is that of the last change from True to False or back."""
+    """The conditions with this one; its time is that of the last change from True to False or back.
+
+    A lastUpdateTime that it has of its own stays.
+    """
     before = next((each for each in conditions if each.type == condition.type), None)
     same = before is not None and before.status == condition.status
     time = before.last_transition_time if before and same else now

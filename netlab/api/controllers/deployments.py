@@ -8,18 +8,22 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from netlab.api.admission.entrance import Admission
-from netlab.api.controllers.deployment_status import status_of
+from netlab.api.controllers.alarms import Alarms
+from netlab.api.controllers.deployment_status import seconds_to_deadline, status_of
 from netlab.api.controllers.index import Index, owned_by
 from netlab.api.controllers.rollouts import Version, limits_of, recreate, rolling
 from netlab.api.controllers.telling import tell
+from netlab.api.deleting import ENDED
 from netlab.api.encoding import Json, encode_part
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
 from netlab.model.objects import (
     Deployment,
+    KubernetesObject,
     LabelSelector,
     ObjectMeta,
     OwnerReference,
+    Pod,
     PodTemplate,
     ReplicaSet,
     ReplicaSetSpec,
@@ -36,22 +40,26 @@ HISTORY = 10
 class DeploymentController:
     """Key: a Deployment's."""
 
-    def __init__(self, store: Store, index: Index, admission: Admission) -> None:
+    def __init__(self, store: Store, index: Index, admission: Admission, alarms: Alarms) -> None:
         self._store = store
         self._index = index
         self._admission = admission
+        self._alarms = alarms
 
     def all_keys(self) -> Iterable[str]:
         """All Deployments."""
         return self._store.keys(Deployment)
 
     def keys_of(self, change: Change) -> Iterable[str]:
-        """The Deployment whose spec changed, or whose ReplicaSet did."""
+        """The Deployment whose spec changed, or whose ReplicaSet did, or of which a Pod is gone (Recreate waits)."""
         if isinstance(change.object, Deployment):
             before = change.previous.spec if isinstance(change.previous, Deployment) else None
             same = change.type is EventType.DELETED or change.object.spec is before
             return () if same else (change.object.key,)
-        if isinstance(change.object, ReplicaSet) and (key := owned_by(change.object, Deployment)):
+        found: KubernetesObject | None = change.object
+        if isinstance(found, Pod) and change.type is EventType.DELETED:
+            found = self._store.find_key(ReplicaSet, owned_by(found, ReplicaSet) or "")
+        if isinstance(found, ReplicaSet) and (key := owned_by(found, Deployment)):
             return (key,)
         return ()
 
@@ -96,22 +104,31 @@ class DeploymentController:
         last = max(map(revision, old), default=0)
         if new is None:
             return self._store.create(self._admission.create(_replica_set(deployment, template_hash, last + 1)))
+        if new.spec.min_ready_seconds != deployment.spec.min_ready_seconds:
+            spec = new.spec.model_copy(update={"min_ready_seconds": deployment.spec.min_ready_seconds})
+            new = self._store.update(new.model_copy(update={"spec": spec}))
         if revision(new) > last:
             return new
         return self._store.update(_annotated(new, REVISION, str(last + 1)))
 
     def _scale(self, deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]) -> None:
         spec = deployment.spec
-        versions = tuple(_version(each) for each in old)
+        newest = _version(new, there=new.status.replicas)
+        versions = tuple(_version(each, there=self._there(each)) for each in old)
         if spec.strategy.type == "Recreate":
-            wanted, rest = recreate(spec.replicas, _version(new), versions)
+            wanted, rest = recreate(spec.replicas, newest, versions)
         elif not any(each.wanted for each in versions):
             wanted, rest = spec.replicas, tuple(0 for _ in old)
         else:
-            wanted, rest = rolling(spec.replicas, _version(new), versions, limits_of(spec))
+            wanted, rest = rolling(spec.replicas, newest, versions, limits_of(spec))
         self._resize(deployment, new, wanted)
         for each, count in zip(old, rest, strict=True):
             self._resize(deployment, each, count)
+
+    def _there(self, value: ReplicaSet) -> int:
+        """How many Pods a ReplicaSet has, with those that are still on their way out."""
+        pods = (self._store.find_key(Pod, key) for key in self._index.pods_by_owner.of(value.metadata.uid))
+        return sum(pod is not None and pod.status.phase not in ENDED for pod in pods)
 
     def _resize(self, deployment: Deployment, which: ReplicaSet, replicas: int | None) -> None:
         before = which.spec.replicas
@@ -134,7 +151,10 @@ class DeploymentController:
     def _report(self, deployment: Deployment, template_hash: str) -> None:
         sets = self._sets(deployment)
         new = next((each for each in sets if each.metadata.labels.get(HASH_LABEL) == template_hash), None)
-        status = status_of(deployment, new, sets, now=self._store.now())
+        now = self._store.now()
+        status = status_of(deployment, new, sets, now=now)
+        if (seconds := seconds_to_deadline(deployment, status, now=now)) is not None:
+            self._alarms.set(self, deployment.key, seconds=seconds)
         counted = deployment.model_copy(update={"status": status})
         if new is not None:
             counted = _annotated(counted, REVISION, str(revision(new)))
@@ -167,8 +187,8 @@ def _annotated(value: K, key: str, text: str) -> K:
     return value.model_copy(update={"metadata": value.metadata.model_copy(update={"annotations": annotations})})
 
 
-def _version(value: ReplicaSet) -> Version:
-    return Version(value.spec.replicas, value.status.replicas, value.status.available_replicas or 0)
+def _version(value: ReplicaSet, *, there: int) -> Version:
+    return Version(value.spec.replicas, there, value.status.available_replicas or 0)
 
 
 def _reference(deployment: Deployment) -> OwnerReference:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netlab.api.controllers.index import Index
-from netlab.api.deleting import FINALIZERS, marked
+from netlab.api.deleting import FINALIZERS, end, marked
 from netlab.api.journal import EventType
 from netlab.api.registry import BY_PLURAL, SERVED
 from netlab.api.store import Change, Store
@@ -55,13 +55,14 @@ class GarbageCollector:
     def reconcile(self, key: str) -> None:
         """Delete or release what belongs to the owner, then let the owner go if it waits for that."""
         uid, owner = key.split(" ")[2], self._owner(key)
-        release = owner is not None and ORPHAN in owner.metadata.finalizers
+        finalizers = owner.metadata.finalizers if owner else ()
+        release, waits = ORPHAN in finalizers, FOREGROUND in finalizers
         if owner is not None and not owner.metadata.deletion_timestamp:
             return
         for member in self._index.dependents.of(uid):
             value = self._find(member)
             if value is not None:
-                self._end(value, uid, release=release)
+                self._end(value, uid, release=release, waits=waits)
         if owner is not None and (release or not self._index.dependents.size(uid)):
             self._let_go(owner)
 
@@ -74,16 +75,18 @@ class GarbageCollector:
         plural, _, key = member.partition(" ")
         return self._store.find_key(BY_PLURAL[plural], key)
 
-    def _end(self, value: KubernetesObject, uid: str, *, release: bool) -> None:
+    def _end(self, value: KubernetesObject, uid: str, *, release: bool, waits: bool) -> None:
         others = tuple(each for each in value.metadata.owner_references if each.uid != uid)
         held = any((key := _key(each, value)) and self._owner(key) for each in others)
         if release or held:
             metadata = value.metadata.model_copy(update={"owner_references": others})
             self._store.update(value.model_copy(update={"metadata": metadata}))
-        elif value.metadata.finalizers:
-            self._store.update(marked(value, 0, value.metadata.finalizers))
+        elif waits and self._index.dependents.size(value.metadata.uid):
+            # Who waits for this one waits for what belongs to it, too.
+            finalizers = tuple(dict.fromkeys((*value.metadata.finalizers, FOREGROUND)))
+            self._store.update(marked(value, 0, finalizers))
         else:
-            self._store.delete(type(value), value.metadata.name, value.metadata.namespace)
+            end(self._store, value)
 
     def _let_go(self, owner: KubernetesObject) -> None:
         left = tuple(each for each in owner.metadata.finalizers if each not in (FOREGROUND, ORPHAN))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from netlab.api.controllers.alarms import Alarms
 from netlab.api.store import Change, Store
 from netlab.errors import ApiError
 
@@ -28,7 +29,8 @@ class Controller(Protocol):
 class Controllers:
     """Controllers in the order of their turn: one whose work another's builds upon comes first."""
 
-    def __init__(self, store: Store, controllers: Sequence[Controller]) -> None:
+    def __init__(self, store: Store, controllers: Sequence[Controller], alarms: Alarms) -> None:
+        self._alarms = alarms
         self._queues: tuple[tuple[Controller, dict[str, None]], ...] = tuple(
             (controller, dict.fromkeys(controller.all_keys())) for controller in controllers
         )
@@ -45,6 +47,10 @@ class Controllers:
         Each controller empties its queue before the next has its turn: a Deployment is looked at once after all of its
         Pods were placed, not after each.
         """
+        for who, key in self._alarms.rung():
+            for controller, queue in self._queues:
+                if controller is who:
+                    queue[key] = None
         while any(queue for _, queue in self._queues):
             for controller, queue in self._queues:
                 _work(controller, queue)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netlab.api.admission.entrance import PERMANENT_NAMESPACES
-from netlab.api.deleting import marked
+from netlab.api.deleting import end
 from netlab.api.journal import EventType
 from netlab.api.registry import SERVED
 from netlab.api.store import Change, Store
-from netlab.model.objects import KubernetesObject, Namespace, NamespaceStatus, ObjectMeta
+from netlab.model.objects import Namespace, NamespaceStatus, ObjectMeta
 
 
 class NamespaceController:
@@ -47,16 +47,9 @@ class NamespaceController:
                 self._store.delete(Namespace, key)
 
     def _empty(self, name: str) -> bool:
-        """Delete what is in the namespace; whether anything stays for its finalizers' sake."""
+        """Delete what is in the namespace; whether anything stays: for its finalizers' sake, or a Pod that ends."""
         left = False
         for kind in SERVED:
             for value in self._store.list(kind, name) if kind.NAMESPACED else ():
-                left = self._end(value) or left
+                left = not end(self._store, value) or left
         return left
-
-    def _end(self, value: KubernetesObject) -> bool:
-        if value.metadata.finalizers:
-            self._store.update(marked(value, 0, value.metadata.finalizers))
-            return True
-        self._store.delete(type(value), value.metadata.name, value.metadata.namespace)
-        return False

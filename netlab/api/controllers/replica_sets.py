@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netlab.api.admission.entrance import Admission
+from netlab.api.controllers.alarms import Alarms, seconds_since
 from netlab.api.controllers.index import Index, owned_by
+from netlab.api.deleting import end
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
 from netlab.model.objects import ObjectMeta, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus
@@ -17,10 +19,11 @@ NAME_ROOM = 58
 class ReplicaSetController:
     """Key: a ReplicaSet's."""
 
-    def __init__(self, store: Store, index: Index, admission: Admission) -> None:
+    def __init__(self, store: Store, index: Index, admission: Admission, alarms: Alarms) -> None:
         self._store = store
         self._index = index
         self._admission = admission
+        self._alarms = alarms
 
     def all_keys(self) -> Iterable[str]:
         """All ReplicaSets."""
@@ -44,11 +47,13 @@ class ReplicaSetController:
         self._adopt(own)
         pods, wanted = self._pods(own), own.spec.replicas
         for pod in sorted(pods, key=_worth)[: max(0, len(pods) - wanted)]:
-            self._store.delete(Pod, pod.metadata.name, pod.metadata.namespace)
+            end(self._store, pod)
         for _ in range(wanted - len(pods)):
             self._store.create(self._admission.create(_new_pod(own)))
-        status = status_of(own, self._pods(own))
-        self._store.update(own.model_copy(update={"status": status}))
+        pods, now = self._pods(own), self._store.now()
+        self._store.update(own.model_copy(update={"status": status_of(own, pods, now=now)}))
+        if left := [seconds for pod in pods if (seconds := seconds_left(own, pod, now=now))]:
+            self._alarms.set(self, key, seconds=min(left))
 
     def _pods(self, own: ReplicaSet) -> list[Pod]:
         """The ReplicaSet's Pods, without those that are on their way out or have ended."""
@@ -67,15 +72,24 @@ class ReplicaSetController:
                 self._store.update(pod.model_copy(update={"metadata": changed}))
 
 
-def status_of(own: ReplicaSet, pods: Sequence[Pod]) -> ReplicaSetStatus:
-    """The counts of a ReplicaSet's status. A Pod that is ready is available at once, whatever minReadySeconds says."""
-    ready = sum(pod.condition("Ready") for pod in pods)
+def seconds_left(own: ReplicaSet, pod: Pod, *, now: str) -> int | None:
+    """How long a Pod must stay ready until it counts as available (minReadySeconds); None: it is not ready."""
+    since = next((each for each in pod.status.conditions if each.type == "Ready" and each.status == "True"), None)
+    if since is None:
+        return None
+    return max(0, (own.spec.min_ready_seconds or 0) - seconds_since(since.last_transition_time, now=now))
+
+
+def status_of(own: ReplicaSet, pods: Sequence[Pod], *, now: str) -> ReplicaSetStatus:
+    """The counts of a ReplicaSet's status."""
+    left = [seconds_left(own, pod, now=now) for pod in pods]
+    ready = sum(seconds is not None for seconds in left)
     labels = own.spec.template.metadata.labels.items()
     counts = {
         "replicas": len(pods),
         "fully_labeled_replicas": sum(labels <= pod.metadata.labels.items() for pod in pods) or None,
         "ready_replicas": ready or None,
-        "available_replicas": ready or None,
+        "available_replicas": left.count(0) or None,
         "observed_generation": own.metadata.generation,
     }
     return own.status.model_copy(update=counts)

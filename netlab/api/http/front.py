@@ -165,7 +165,6 @@ class Front(asyncio.Protocol):
                 upgrade.url,
                 upgrade.target,
                 pod=upgrade.pod,
-                cluster=self._reception.cluster,
                 access=self._reception.access,
             )
         finally:

@@ -13,10 +13,9 @@ from netlab.api.cluster import Cluster
 from netlab.api.http.requests import Target
 from netlab.api.statuses import bad_request, no_such_resource, not_allowed
 from netlab.api.streams import commands, forwarding, websockets
-from netlab.api.streams.access import PodAccess
-from netlab.api.streams.attaching import ending, follow, is_young
+from netlab.api.streams.access import Command, PodAccess
 from netlab.api.streams.channels import Channel, Session
-from netlab.api.streams.logs import log_options, send_log
+from netlab.api.streams.logs import log_options, previous_life, send_log
 from netlab.api.streams.spdy import ByteStream, SpdySession
 from netlab.api.streams.websockets import WebSocketSession
 from netlab.model.objects import Pod
@@ -117,31 +116,33 @@ async def handle_pod(
     with contextlib.suppress(ConnectionError):
         # What tells a client that the connection stands: nothing, on the first channel to it.
         await session.write(Channel.STDOUT if wanted.stdout else Channel.ERROR, b"")
-        await _serve(session, cluster, access, wanted)
+        await _serve(session, access, wanted)
     await session.close()
     return socket
 
 
-async def _serve(session: Session, cluster: Cluster, access: PodAccess, wanted: CommandRequest) -> None:
-    pod = wanted.pod
-    if wanted.argv:
-        await commands.run(session, access, pod, wanted.argv, terminal=wanted.terminal, stdin=wanted.stdin)
-        return
-    with ending(cluster.store, pod, wanted.container) as ended:
-        await follow(session, access.log(pod, wanted.container), ended, from_start=is_young(pod))
+async def _serve(session: Session, access: PodAccess, wanted: CommandRequest) -> None:
+    def start() -> Command:
+        if wanted.argv:
+            return access.start(wanted.pod, wanted.argv, terminal=wanted.terminal, stdin=wanted.stdin)
+        return access.attach(wanted.pod, wanted.container, stdin=wanted.stdin)
+
+    await commands.run(session, start)
 
 
 async def _log(request: web.Request, cluster: Cluster, pod: Pod, access: PodAccess) -> web.StreamResponse:
     if request.method != hdrs.METH_GET:
         raise not_allowed()
-    options = log_options(request.query)
+    options = log_options(request.query, pod.metadata.name)
     container = container_of(pod, options.container)
-    name = pod.metadata.name
-    if options.previous:
-        raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
     if not pod.spec.node_name:
-        raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
-    return await send_log(request, cluster.store, pod, access.log(pod, container), options)
+        raise bad_request(
+            f'container "{container}" in pod "{pod.metadata.name}" is waiting to start: ContainerCreating'
+        )
+    file = access.log(pod, container)
+    if options.previous:
+        file = previous_life(pod, container, file)
+    return await send_log(request, cluster.store, pod, file, options)
 
 
 async def _forward(request: web.Request, pod: Pod, access: PodAccess) -> web.StreamResponse:
@@ -181,9 +182,7 @@ class _Tunnel:
         await self._socket.send_bytes(data)
 
 
-async def serve_spdy(
-    carrier: ByteStream, url: URL, target: Target, *, pod: Pod, cluster: Cluster, access: PodAccess
-) -> None:
+async def serve_spdy(carrier: ByteStream, url: URL, target: Target, *, pod: Pod, access: PodAccess) -> None:
     """Serve a client that has changed over to SPDY."""
     if target.subresource == "portforward":
         await forwarding.over_spdy(carrier, access, pod)
@@ -192,5 +191,5 @@ async def serve_spdy(
     session = SpdySession(carrier, wanted.channels)
     with contextlib.suppress(ConnectionError):
         if await session.opened():
-            await _serve(session, cluster, access, wanted)
+            await _serve(session, access, wanted)
     await session.close()

@@ -18,7 +18,7 @@ from aiohttp import web
 from netlab.api.authentication import FIRST_REQUESTS, FirstRequests, authenticated
 from netlab.api.cluster import Cluster
 from netlab.api.encoding import OBJECT_LIMIT
-from netlab.api.http import describing
+from netlab.api.http import describing, reviews
 from netlab.api.http.bodies import WARNINGS
 from netlab.api.http.front import Reception
 from netlab.api.http.handlers import ACCESS, CLUSTER, PAGES, Access, handle
@@ -80,7 +80,7 @@ async def serving(
     access: PodAccess | None = None,
 ) -> AsyncIterator[Reception]:
     """Serve a cluster on a listening socket, which is closed at the end. `stop` is set where it cannot go on."""
-    pacer = Pacer(cluster.settle)
+    pacer = Pacer(cluster.settle, cluster.seconds_left)
     cluster.work_to_do = pacer.request
     app = application(cluster, stop or asyncio.Event(), access)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
@@ -114,6 +114,7 @@ def application(cluster: Cluster, stop: asyncio.Event, access: PodAccess | None 
     app[FIRST_REQUESTS] = FirstRequests()
     app.on_response_prepare.append(_warn)
     describing.add_routes(app.router)
+    reviews.add_routes(app.router)
     for path in ("/healthz", "/livez", "/readyz"):
         app.router.add_get(path, _healthy)
     app.router.add_post("/settle", _settle)

@@ -91,11 +91,11 @@ def _of(resource: Resource) -> Iterator[Operation]:
     def operation(path: str, verb: str, name: str = kind.__name__, api_version: str = "") -> Operation:
         return Operation(path, verb, resource, name, api_version or resource.api_version)
 
-    if kind.NAMESPACED:
+    if kind.NAMESPACED and "list" in resource.verbs:
         yield operation(f"{root}/{plural}", "list", f"{kind.__name__}List")
-    for verb in ("list", "create", "deletecollection"):
+    for verb in resource.of("list", "create", "deletecollection"):
         yield operation(collection, verb, f"{kind.__name__}List" if verb == "list" else kind.__name__)
-    for verb in ("get", "update", "patch", "delete"):
+    for verb in resource.of("get", "update", "patch", "delete"):
         yield operation(f"{collection}/{{name}}", verb)
     for part in resource.subresources:
         if part.name in ("status", "scale"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netlab.api.registry import SERVED
+from netlab.api.review_kinds import REVIEWS
 from netlab.api.spelling import EVENTS_API
 from netlab.model.objects import (
     ConfigMap,
@@ -60,6 +61,10 @@ class Resource:
         """The version in the group, `v1`."""
         return self.api_version.rpartition("/")[2]
 
+    def of(self, *verbs: str) -> tuple[str, ...]:
+        """Those of these verbs that it knows."""
+        return tuple(verb for verb in verbs if verb in self.verbs)
+
 
 @dataclass(frozen=True, slots=True)
 class _Names:
@@ -107,8 +112,9 @@ def _resource(kind: type[KubernetesObject], api_version: str) -> Resource:
 RESOURCES: tuple[Resource, ...] = (
     *(_resource(kind, kind.API_VERSION) for kind in SERVED),
     _resource(Event, EVENTS_API),
+    *(Resource(kind, kind.API_VERSION, kind.__name__.lower(), verbs=("create",)) for kind in REVIEWS),
 )
-"""Every collection that is served, Events under both of their APIs."""
+"""Every collection that is served, Events under both of their APIs, and what can be created alone."""
 GROUP_VERSIONS: tuple[str, ...] = tuple(dict.fromkeys(resource.api_version for resource in RESOURCES))
 """`v1`, `apps/v1`, ...: each group has one version."""
 

@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Sequence
 
-from jsonpatch import JsonPatch, JsonPatchException
+from jsonpatch import JsonPatch, JsonPatchException, JsonPatchTestFailed
 from jsonpointer import JsonPointer, JsonPointerException
 
 from netlab.api.encoding import OBJECT_LIMIT, Json
@@ -46,5 +46,8 @@ def _applied(value: JsonObject, steps: Sequence[JsonObject]) -> Json:
             if copied > COPIES_LIMIT:
                 message = f"Unable to complete the copy, the accumulated size increase of copy is {copied}"
                 raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
-        patched = JsonPatch([step]).apply(patched, in_place=True)
+        try:
+            patched = JsonPatch([step]).apply(patched, in_place=True)
+        except JsonPatchTestFailed as error:
+            raise ValueError(f"testing value {step.get('path')} failed: test failed") from error
     return patched

@@ -41,8 +41,15 @@ class PodAccess(Protocol):
     def start(self, pod: Pod, argv: Sequence[str], *, terminal: bool, stdin: bool) -> Command:
         """Run a command as if in the Pod. NotFound where the Pod has no network namespace."""
 
+    def attach(self, pod: Pod, container: str, *, stdin: bool) -> Command:
+        """What runs in a container already, which `close` leaves alone. NotFound where nothing does.
+
+        Its input is the container's if that has one (`stdin: true`) and the client wants it. However the container
+        ends, `ended` says 0: clients learn from the Pod's status how, and take anything else for a failed attach.
+        """
+
     def log(self, pod: Pod, container: str) -> Path:
-        """The file with what a container printed; it may not be there yet."""
+        """The file with what a container printed (netlab.model.container_log); it may not be there yet."""
 
     def socket_in(self, pod: Pod, family: socket.AddressFamily) -> socket.socket:
         """A TCP socket, not connected, in the Pod's network. NotFound."""

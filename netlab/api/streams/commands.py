@@ -1,22 +1,19 @@
-"""Running a command in a Pod for a client."""
+"""A client at a command in a Pod: one that is run for it, or what a container runs already."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from netlab.api.streams.access import Command, PodAccess, read, write
+from netlab.api.streams.access import Command, read, write
 from netlab.api.streams.channels import Channel, Session, exit_status, failure, terminal_size
 from netlab.errors import NetlabError
-from netlab.model.objects import Pod
 
 
-async def run(
-    session: Session, access: PodAccess, pod: Pod, argv: Sequence[str], *, terminal: bool, stdin: bool
-) -> None:
-    """Run a command to its end, or until the client is gone: then it is ended."""
+async def run(session: Session, start: Callable[[], Command]) -> None:
+    """Attend to a command until its end, or until the client is gone: then it is given up."""
     try:
-        command = access.start(pod, argv, terminal=terminal, stdin=stdin)
+        command = start()
     except NetlabError as error:
         await session.write(Channel.ERROR, failure(str(error)))
         return

@@ -89,6 +89,9 @@ class Container(Part):
     ports: tuple[ContainerPort, ...] = ()
     readiness_probe: Probe | None = None
     lifecycle: Lifecycle | None = None
+    stdin: bool | None = None
+    stdin_once: bool | None = None
+    tty: bool | None = None
 
 
 class PodSpec(Part):
