@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from netlab.lab import control
+from netlab.lab import questions
 from netlab.lab.view import running_view
 from netlab.model.cluster import ClusterView, node_addresses, pod_name, pod_place, spell
 from netlab.model.journey import Flow
@@ -25,7 +25,7 @@ def disagreements(paths: LabPaths, pairs: Iterable[Pair], *, count: int = 4) -> 
     for from_, to in pairs:
         prediction = foretell(lab, Place.parse(from_), Target.parse(to))
         protocol = Target.parse(to).protocol.value
-        result = control.probe(paths, from_, to, protocol=protocol, count=count, timeout=0.4)
+        result = questions.probe(paths, from_, to, protocol=protocol, count=count, timeout=0.4)
         told = result.flows[:1] if result.notes else result.flows  # ICMP errors are rationed
         if wrong := [flow for flow in told if not any(_fits(flow, way) for way in prediction.ways)]:
             found.append(f"{from_} -> {to}: {_flow(wrong[0])}, foretold {_ways(prediction)}")
@@ -37,7 +37,7 @@ def differences(paths: LabPaths, pairs: Iterable[Pair]) -> list[str]:
     lab, found = TracedLab(running_view(paths)), []
     for from_, to in pairs:
         prediction = foretell(lab, Place.parse(from_), Target.parse(to))
-        journey = compare(control.trace(paths, from_, to, timeout=0.5), prediction)
+        journey = compare(questions.trace(paths, from_, to, timeout=0.5), prediction)
         if not journey.agrees:
             found.append(f"{from_} -> {to}: {journey.first_difference}")
     return found

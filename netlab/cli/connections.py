@@ -38,10 +38,10 @@ def conntrack(
     Who asked whom, who answers whom in the node's translation, and for how many seconds the node will remember it.
     """
     from netlab.cli.flow_table import flow_rows
-    from netlab.lab import control
+    from netlab.lab import questions
     from netlab.lab.find import find
 
-    table = control.conntrack(find(lab), node.removeprefix("node/"))
+    table = questions.conntrack(find(lab), node.removeprefix("node/"))
     wanted = None if service is None else f"service/{service.removeprefix('service/').removeprefix('default/')}"
     flows = tuple(
         flow

@@ -39,11 +39,13 @@ def probe(
     """
     from netlab.cli.arguments import place, target
     from netlab.cli.reports import probe_result
-    from netlab.lab import control
+    from netlab.lab import questions
     from netlab.lab.find import find
 
     source, aim = place(from_), target(to)
-    result = control.probe(find(lab), str(source), str(aim), protocol=aim.protocol.value, count=count, timeout=timeout)
+    result = questions.probe(
+        find(lab), str(source), str(aim), protocol=aim.protocol.value, count=count, timeout=timeout
+    )
     emit(result.model_dump(mode="json", by_alias=True), output, lambda: probe_result(result))
     if any(flow.verdict.value != expect.value for flow in result.flows):
         raise typer.Exit(1)
@@ -56,10 +58,10 @@ def check(
 ) -> None:
     """Prove what the lab's file expects (spec.expect)."""
     from netlab.cli.reports import check_result
-    from netlab.lab import control
+    from netlab.lab import questions
     from netlab.lab.find import find
 
-    result = control.check(find(lab or lab_option))
+    result = questions.check(find(lab or lab_option))
     emit(result.model_dump(mode="json", by_alias=True), output, lambda: check_result(result))
     if not result.passed:
         raise typer.Exit(1)

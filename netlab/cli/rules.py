@@ -57,17 +57,17 @@ def rules(
 
 def _show(paths: LabPaths, node: str, service: str | None, output: Format, *, words: bool) -> None:
     from netlab.cli.rule_reports import listing
-    from netlab.lab import control
+    from netlab.lab import questions
 
-    found = control.rules(paths, node, service=service)
+    found = questions.rules(paths, node, service=service)
     emit(found.model_dump(mode="json", by_alias=True), output, lambda: listing(found, explained=words))
 
 
 def _diff(paths: LabPaths, node: str, output: Format) -> None:
     from netlab.cli.rule_reports import differing
-    from netlab.lab import control
+    from netlab.lab import questions
 
-    found = control.rule_differences(paths, node)
+    found = questions.rule_differences(paths, node)
     emit(found.model_dump(mode="json", by_alias=True), output, lambda: differing(found))
     if found.differences:
         raise typer.Exit(1)
@@ -76,9 +76,9 @@ def _diff(paths: LabPaths, node: str, output: Format) -> None:
 def _watch(paths: LabPaths, node: str, service: str | None, rounds: int | None) -> None:
     """A line for each rule that packets have met since the last look."""
     from netlab.cli.rule_reports import counted, progress
-    from netlab.lab import control
+    from netlab.lab import questions
 
-    before = counted(control.rules(paths, node, service=service))
+    before = counted(questions.rules(paths, node, service=service))
     if not before:
         say(f"the rules of {node} have no counters: in this mode kube-proxy writes them without")
         return
@@ -87,7 +87,7 @@ def _watch(paths: LabPaths, node: str, service: str | None, rounds: int | None) 
         say(f"watching {len(before)} rules of {node}; Ctrl-C ends it")
         while rounds is None or done < rounds:
             pause.wait(EVERY_SECONDS)
-            now = counted(control.rules(paths, node, service=service))
+            now = counted(questions.rules(paths, node, service=service))
             write(progress(before, now))
             before, done = now, done + 1
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from netlab.lab import control
+from netlab.lab import questions
 from netlab.lab.status import status
 from netlab.model.activity import Activity, EndpointActivity, NodeActivity, ServiceActivity
 from netlab.model.connections import FlowTable, TrackedFlow
@@ -33,7 +33,7 @@ class Look:
 
 def look(paths: LabPaths) -> Look:
     """What all nodes track now."""
-    tables = control.flow_tables(paths)
+    tables = questions.flow_tables(paths)
     return Look(time.monotonic(), {table.node: by_key(table) for table in tables})
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netlab.dns.addon import DNS_SERVICE
 from netlab.errors import NotFound
-from netlab.lab import control
+from netlab.lab import questions
 from netlab.lab.view import running_view
 from netlab.lab.ways_in import entrances
 from netlab.model.cluster import ClusterView, pod_place
@@ -32,7 +32,7 @@ def compare_nodes(paths: LabPaths, a: str, b: str) -> Comparison:
     for name in (a, b):
         view.network_namespace(Place(PlaceKind.NODE, name))
     pairs, notes = list(_of_nodes(view, a, b)), list(_unlike(view, a, b))
-    first, second = (control.fates(paths, [getattr(pair, side) for pair in pairs]) for side in ("a", "b"))
+    first, second = (questions.fates(paths, [getattr(pair, side) for pair in pairs]) for side in ("a", "b"))
     return _comparison((f"node/{a}", f"node/{b}"), pairs, (first, second), notes)
 
 
@@ -44,7 +44,7 @@ def compare_labs(a: LabPaths, b: LabPaths) -> Comparison:
         raise NotFound(f"labs {a.lab} and {b.lab} have no nodes and Services of the same names")
     alone = len(one.keys() ^ other.keys())
     notes = [f"{alone} kinds of packets can be sent in one of the labs alone"] if alone else []
-    fates = control.fates(a, [pair.a for pair in pairs]), control.fates(b, [pair.b for pair in pairs])
+    fates = questions.fates(a, [pair.a for pair in pairs]), questions.fates(b, [pair.b for pair in pairs])
     return _comparison((a.lab, b.lab), pairs, fates, notes)
 
 

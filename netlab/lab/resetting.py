@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import InvalidInput, NetlabError
-from netlab.lab import baseline, breaking, control, readiness, restoring
+from netlab.lab import baseline, breaking, control, questions, readiness, restoring
 from netlab.lab.baseline import Baseline
 from netlab.lab.down import end_processes
 from netlab.lab.lock import commanding, is_running
@@ -137,11 +137,11 @@ def _place(key: str) -> Place:
 
 def _wrong(paths: LabPaths, topology: Topology) -> str:
     """What is not as the objects want it, found out by a long look: other Pods than before bring other addresses."""
-    for drift in control.drift(paths).drift:
+    for drift in questions.drift(paths).drift:
         return drift.text
     for entry in topology.spec.nodes:
         try:
-            differences = control.rule_differences(paths, entry.name).differences
+            differences = questions.rule_differences(paths, entry.name).differences
         except InvalidInput:  # only the process knows the rules of this mode
             continue
         for difference in differences:

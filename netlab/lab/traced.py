@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.lab import control
+from netlab.lab import questions
 from netlab.lab.view import running_view
 from netlab.model.journey import Journey
 from netlab.model.names import Place
@@ -15,6 +15,6 @@ def traced(
     paths: LabPaths, source: Place, aim: Target, *, count: int = 1, timeout: float = 1.0, method: str | None = None
 ) -> list[Journey]:
     """`count` flows, one after the other. `timeout` is seconds until a packet counts as dropped; NotFound."""
-    seen = [control.trace(paths, str(source), str(aim), timeout=timeout, method=method) for _ in range(count)]
+    seen = [questions.trace(paths, str(source), str(aim), timeout=timeout, method=method) for _ in range(count)]
     prediction = foretell(TracedLab(running_view(paths)), source, aim)
     return [compare(journey, prediction) for journey in seen]

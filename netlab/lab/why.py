@@ -8,7 +8,7 @@ from dataclasses import replace
 from netlab.api.sync_client import SyncClient
 from netlab.dns.addon import dns_addresses
 from netlab.errors import InvalidInput, NetlabError
-from netlab.lab import control
+from netlab.lab import control, questions
 from netlab.lab.status import proxy_statuses
 from netlab.lab.view import running_view
 from netlab.model.diagnosis import Diagnosis
@@ -55,9 +55,9 @@ def _gathered(paths: LabPaths, prediction: Prediction, proxies: dict[str, ProxyS
     tracked = nodes if prediction.destination.protocol is TargetProtocol.UDP else ()
     with ThreadPoolExecutor() as at_once:
         flows = at_once.submit(_probed, paths, prediction, timeout=timeout)
-        drift = at_once.submit(control.drift, paths)
+        drift = at_once.submit(questions.drift, paths)
         rules = [(node, at_once.submit(_rules, paths, node)) for node in nodes]
-        tables = [at_once.submit(control.conntrack, paths, node) for node in tracked]
+        tables = [at_once.submit(questions.conntrack, paths, node) for node in tracked]
         return Evidence(
             prediction=prediction,
             flows=flows.result(),
@@ -74,7 +74,7 @@ def _gathered(paths: LabPaths, prediction: Prediction, proxies: dict[str, ProxyS
 def _probed(paths: LabPaths, prediction: Prediction, *, timeout: float, size: int = 0) -> tuple[Flow, ...]:
     """What became of some flows; where ICMP errors were rationed, of the first."""
     count = min(MOST_FLOWS, FLOWS_EACH * len(prediction.ways))
-    seen = control.probe(paths, prediction.from_, prediction.to, count=count, timeout=timeout, size=size)
+    seen = questions.probe(paths, prediction.from_, prediction.to, count=count, timeout=timeout, size=size)
     return seen.flows[:1] if seen.notes else seen.flows
 
 
@@ -96,7 +96,7 @@ def _journey(paths: LabPaths, evidence: Evidence, *, timeout: float) -> Journey 
     patience = min(timeout, TRACED_WITHIN) if evidence.verdict is PacketVerdict.DROPPED else timeout
     for _ in range(min(MOST_TRACES, TRACES_EACH * len(prediction.ways))):
         try:
-            journey = control.trace(paths, prediction.from_, prediction.to, timeout=patience)
+            journey = questions.trace(paths, prediction.from_, prediction.to, timeout=patience)
         except NetlabError:  # what this kernel cannot trace is judged by the rest
             return None
         journey = compare(journey, prediction)
@@ -119,7 +119,7 @@ def _proxies(paths: LabPaths, traced: TracedLab) -> dict[str, ProxyStatus]:
 def _rules(paths: LabPaths, node: str) -> tuple[ChainDifference, ...] | None:
     """None where they cannot be compared."""
     try:
-        found = control.rule_differences(paths, node).differences
+        found = questions.rule_differences(paths, node).differences
     except InvalidInput:
         return None
     return tuple(each for each in found if each.missing != (OTHER_ORDER,))  # two rules of one port would show as such

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from netlab.errors import InvalidInput, Problem
 from netlab.faults.catalogue import CATALOGUE
 from netlab.faults.names import FaultName
-from netlab.lab import breaking, control, status
+from netlab.lab import breaking, control, questions, status
 from netlab.lab.logfiles import log_text, with_logs
 from netlab.lab.messages import AgentKind
 from netlab.lab.modes import set_mode
@@ -34,19 +34,19 @@ class LabInsight(Handle):
 
     def rules(self, node: str, *, service: str | None = None) -> RuleSet:
         """A node's rules as its kernel has them, or those that packets of one Service meet. NotFound."""
-        return control.rules(self._paths, node.removeprefix("node/"), service=service)
+        return questions.rules(self._paths, node.removeprefix("node/"), service=service)
 
     def rule_differences(self, node: str) -> RuleDifferences:
         """Where a node's rules are not what its kube-proxy would write."""
-        return control.rule_differences(self._paths, node.removeprefix("node/"))
+        return questions.rule_differences(self._paths, node.removeprefix("node/"))
 
     def conntrack(self, node: str) -> FlowTable:
         """The connections that a node tracks."""
-        return control.conntrack(self._paths, node.removeprefix("node/"))
+        return questions.conntrack(self._paths, node.removeprefix("node/"))
 
     def drift(self) -> DriftReport:
         """What the lab's namespaces hold otherwise than its objects want."""
-        return control.drift(self._paths)
+        return questions.drift(self._paths)
 
     def logs(self, where: str, *, container: str | None = None) -> str:
         """What a Pod printed, or what a node's kube-proxy (or `container="kubelet"`) logged. NotFound: nothing yet."""

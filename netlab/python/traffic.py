@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netlab.errors import InvalidInput, NetlabError, Problem
 from netlab.kernel.packet_filter import compile_filter
-from netlab.lab import control
+from netlab.lab import control, questions
 from netlab.lab.traced import traced
 from netlab.lab.why import why
 from netlab.model.diagnosis import Diagnosis
@@ -43,7 +43,7 @@ class LabTraffic(Handle):
         `timeout` is seconds until a packet counts as dropped. InvalidInput, NotFound.
         """
         source, aim = _ends(from_, to, proto)
-        result = control.probe(
+        result = questions.probe(
             self._paths, str(source), str(aim), protocol=aim.protocol.value, count=count, timeout=timeout
         )
         return Probe(result, lambda: self.explain(source, str(aim)))
@@ -60,7 +60,7 @@ class LabTraffic(Handle):
 
     def check(self) -> CheckResult:
         """Prove the `expect` block of the lab's file with packets."""
-        return control.check(self._paths)
+        return questions.check(self._paths)
 
     def explain(self, from_: str | Place, to: str) -> str:
         """One flow's journey in lines, and what is wrong with it in a sentence."""

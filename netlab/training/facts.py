@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.lab import control
+from netlab.lab import questions
 from netlab.model.journey import Flow
 from netlab.model.names import Place
 from netlab.model.paths import LabPaths
@@ -20,7 +20,7 @@ def is_right(paths: LabPaths, check: AnswerCheck, answer: str) -> bool:
     given = answer.strip().lower()
     if check.holders:
         named = {word for word in given.replace(",", " ").split() if word != NONE}
-        return bool(given) and named == set(control.holders(paths, check.holders))
+        return bool(given) and named == set(questions.holders(paths, check.holders))
     if check.becomes:
         return given in {f.translated.to for f in _flows(paths, check.becomes) if f.translated}
     if check.seen:
@@ -32,4 +32,4 @@ def is_right(paths: LabPaths, check: AnswerCheck, answer: str) -> bool:
 
 
 def _flows(paths: LabPaths, way: Way) -> tuple[Flow, ...]:
-    return control.probe(paths, way.from_, way.to, count=ENOUGH_FLOWS).flows
+    return questions.probe(paths, way.from_, way.to, count=ENOUGH_FLOWS).flows

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from netlab.api.encoding import as_json
 from netlab.api.sync_client import SyncClient
 from netlab.errors import NetlabError, NotFound
-from netlab.lab import control, readiness, status
+from netlab.lab import control, questions, readiness, status
 from netlab.lab.messages import TaskName
 from netlab.load.documents import CLASSES
 from netlab.model.journey import ExpectationResult
@@ -98,7 +98,7 @@ class Grader:
     def _sent(self, requirements: list[Requirement]) -> tuple[ExpectationResult, ...]:
         checks = [check for requirement in requirements for check in requirement.packets]
         try:
-            return control.prove(self._paths, checks)
+            return questions.prove(self._paths, checks)
         except (NetlabError, OSError) as error:
             unsent = ExpectationResult(expectation="packets", passed=False, observed=f"could not be sent: {error}")
             return (unsent,) * len(checks)
@@ -153,7 +153,7 @@ class Grader:
             yield f"kube-proxy of {check.node} works in mode {node.proxy_mode}"
 
     def _holders(self, check: HolderCheck) -> Failures:
-        found = control.holders(self._paths, check.of)
+        found = questions.holders(self._paths, check.of)
         if set(found) != set(check.by):
             yield f"the address of {check.of} is held by {', '.join(found) or 'nobody'}"
 

@@ -17,7 +17,7 @@ from netlab.api.sync_client import SyncClient
 from netlab.errors import NotFound
 from netlab.faults.catalogue import CATALOGUE
 from netlab.faults.names import FaultName
-from netlab.lab import baseline, breaking, control
+from netlab.lab import baseline, breaking, control, questions
 from netlab.lab.down import down
 from netlab.lab.lock import holders
 from netlab.lab.messages import AgentKind
@@ -93,12 +93,12 @@ class Stage:
         return done.text
 
     def reaches(self, to: str = "service/web:80") -> bool:
-        found = control.probe(self.paths, "pod/shell", to, count=4, timeout=0.3)
+        found = questions.probe(self.paths, "pod/shell", to, count=4, timeout=0.3)
         return set(found.summary.verdicts) == {PacketVerdict.REACHED}
 
     def flows_of(self, place: str) -> list[TrackedFlow]:
         """What node1 remembers of its connections. Of those of the node's own agents it hears again and again."""
-        flows = control.conntrack(self.paths, "node1").flows
+        flows = questions.conntrack(self.paths, "node1").flows
         return [flow for flow in flows if flow.original.source.name == place]
 
 
@@ -272,7 +272,7 @@ def test_who_was_whose_client_is_forgotten(mode: str) -> None:
         baseline.remember(stage.paths, baseline.read(stage.paths).lab_file())
         pods = set()
         for _ in range(12):
-            found = control.probe(stage.paths, "pod/shell", "service/web:80", count=3).summary.pods
+            found = questions.probe(stage.paths, "pod/shell", "service/web:80", count=3).summary.pods
             assert len(found) == 1, "affinity keeps a client to its Pod"
             pods |= set(found)
             assert stage.reset() == Reset()
