@@ -37,10 +37,10 @@ def namespace() -> Iterator[None]:
         yield
 
 
-def proxier() -> Proxier:
+def proxier(count: int = COUNT) -> Proxier:
     found = Proxier(CONFIGURED, families=(Family.IPV4,))
     found.put(node())
-    for number in range(COUNT):
+    for number in range(count):
         name, address = f"web-{number}", ip_address("10.96.1.0") + number
         found.put(service(name, spec={"clusterIP": str(address)}))
         found.put(endpoint_slice(HERE, THERE, name=name, service=name))
@@ -64,8 +64,15 @@ def test_it_becomes_what_one_transaction_makes_and_is_known_to_be_our_own_doing(
         second.sync()
         assert generation() - before == 1
     assert content() == grown
+
+
+def test_what_has_grown_is_listed_so_that_nft_loads_it_again() -> None:
+    with closing(proxier(count=20)) as one:  # of thousands nft of an ordinary user has no room for the messages
+        one.sync()
+    grown = content()
     listed = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
     subprocess.run(["nft", "-f", "-"], input=f"flush ruleset\n{listed}", text=True, check=True)
+    assert content() == grown
 
 
 def test_a_change_of_a_later_piece_that_is_refused_is_named() -> None:
