@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from netlab_command import PREFIX
+from netlab_command import PREFIX, can_become_another_user
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import NotFound
@@ -265,6 +265,8 @@ def test_connections_are_forgotten_and_background_processes_end() -> None:
 
 @pytest.mark.parametrize("mode", ["iptables", "nftables"])
 def test_who_was_whose_client_is_forgotten(mode: str) -> None:
+    if mode == "iptables" and not can_become_another_user():
+        pytest.skip("needs the machine's root: xt_recent's lists of clients belong to it")
     with staged() as stage:
         set_mode(stage.paths, ProxyMode(mode), node=None, progress=lambda _: None)
         stage.client.patch(Service, "web", {"spec": {"sessionAffinity": "ClientIP"}})
