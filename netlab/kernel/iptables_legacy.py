@@ -28,7 +28,7 @@ from netlab.kernel.iptables_stamped import (
     stamp_table,
 )
 from netlab.kernel.iptables_stamper import Stamper, UnknownShape
-from netlab.model.rules import Chain, Family, Rule, Table, TablePatch
+from netlab.model.rules import Chain, Family, Jump, Rule, Table, TablePatch
 from netlab.proxy.save_text import BUILT_IN
 
 Chains = dict[str, HeldChain | Chain]
@@ -248,6 +248,9 @@ def _remove(table: Table, stamped: Stamped) -> Applied:
     chains: Chains = dict(held.chains)
     names, changes = {chain.name for chain in table.chains}, 0
     for hook in stamped.hooks:
+        target = hook.rule.target
+        if isinstance(target, Jump) and target.chain not in chains:
+            continue  # where there is no such chain nothing jumps to it: its bytes need not be learned to know that
         while (position := _position(chain := _chain(chains, hook, stamped), hook, stamped.stamper)) is not None:
             chains[hook.chain] = chain.without_rule(position)
             changes += 1

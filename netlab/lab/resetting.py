@@ -13,7 +13,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 from netlab.api.sync_client import SyncClient
 from netlab.errors import InvalidInput, NetlabError
@@ -136,14 +139,19 @@ def _place(key: str) -> Place:
 
 
 def _wrong(paths: LabPaths, topology: Topology) -> str:
-    """What is not as the objects want it, found out by a long look: other Pods than before bring other addresses."""
-    for drift in questions.drift(paths).drift:
-        return drift.text
-    for entry in topology.spec.nodes:
-        try:
-            differences = questions.rule_differences(paths, entry.name).differences
-        except InvalidInput:  # only the process knows the rules of this mode
-            continue
-        for difference in differences:
-            return f"{entry.name}: the rules of {difference.table}/{difference.chain} are not kube-proxy's"
-    return ""
+    """What is not as the objects want it, found out by a long look: other Pods than before bring other addresses.
+
+    All is looked at at one time, each by a task of the lab process's.
+    """
+    with ThreadPoolExecutor() as at_once:
+        drifted = at_once.submit(questions.drift, paths)
+        compared = at_once.map(partial(_rules_wrong, paths), [entry.name for entry in topology.spec.nodes])
+        return next(chain((each.text for each in drifted.result().drift), filter(None, compared)), "")
+
+
+def _rules_wrong(paths: LabPaths, node: str) -> str:
+    try:
+        differences = questions.rule_differences(paths, node).differences
+    except InvalidInput:  # only the process knows the rules of this mode
+        return ""
+    return next((f"{node}: the rules of {each.table}/{each.chain} are not kube-proxy's" for each in differences), "")
