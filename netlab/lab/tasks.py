@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
+import netlab.probe.ports  # noqa: F401 - here, so that tasks, which are forked, take turns with one another
 from netlab.agents.kube_proxy.modes import Mode, mode_of
 from netlab.errors import InvalidInput, MissingCapability, Problem
 from netlab.kernel.namespaces import inside

@@ -20,9 +20,6 @@ from netlab.probe.sockets import NoRoute, Origin, Received, drain
 
 MOST_AT_ONCE = 400
 """Flows that may wait for their answers at one time: each holds a socket, and a process may have 1024."""
-MOST_PORTS = 10000
-"""Ports that a probe uses once, of the half that is for it of the 28232 that the kernel gives out (ip(7),
-ip_local_port_range). Some are taken."""
 SEND_AGAIN_AFTER = 0.001
 """Seconds to wait where the sending socket's buffer is full."""
 
@@ -62,7 +59,6 @@ class Exchange:
         self._by_token: dict[int, Outcome] = {}
         self._waiting: dict[int, Outcome] = {}
         """By port, in the order of their deadlines."""
-        self._used_ports: set[int] = set()
         self._selector = selectors.DefaultSelector()
         self._watch(origin.answers, lambda data: self._hear(dialect.answer(data.data), data))
         self._watch(origin.errors, lambda data: self._hear(dialect.error(data.data), data))
@@ -93,7 +89,7 @@ class Exchange:
 
     def _send_one(self, timeout: float) -> bool:
         """Whether the packet left, or never will; False where it has to be tried again."""
-        port, held = self._reserve()
+        port, held = self._origin.reserve()
         tag = Tag(port, self._new_token())
         flow = Outcome(tag, sent=time.time(), deadline=time.monotonic() + timeout, held=held)
         try:
@@ -108,19 +104,6 @@ class Exchange:
             return True
         self._by_token[tag.token] = self._waiting[tag.port] = flow
         return True
-
-    def _reserve(self) -> tuple[int, socket.socket | None]:
-        """A port (ICMP: an identifier) that this probe has not used: conntrack would take the flow for the old one."""
-        if len(self._used_ports) > MOST_PORTS:
-            self._used_ports.clear()
-        while True:
-            port, held = self._origin.reserve()
-            port = port or self._randomness.randrange(1, 2**16)
-            if port not in self._used_ports:
-                self._used_ports.add(port)
-                return port, held
-            if held:
-                held.close()
 
     def _new_token(self) -> int:
         if (given := next(self._tokens, None)) is not None:

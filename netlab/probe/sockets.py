@@ -23,6 +23,7 @@ from netlab.model.rules import Family, IPAddress
 from netlab.model.targets import TargetProtocol
 from netlab.probe.filters import attach, request_filter
 from netlab.probe.packets import OPENING
+from netlab.probe.ports import next_port
 
 SO_TIMESTAMPNS = 35
 SOL_PACKET, PACKET_IGNORE_OUTGOING, PACKET_HOST = 263, 23, 0
@@ -56,7 +57,7 @@ class Origin:
     def __init__(self, address: IPAddress, protocol: TargetProtocol, *, to_pod: bool) -> None:
         """`to_pod`: the address is a Pod's own."""
         self._address = str(address)
-        self._parity = 0 if to_pod else 1
+        self._to_pod = to_pod
         self._family = family_of(address)
         self._reserves = {TargetProtocol.TCP: socket.SOCK_STREAM, TargetProtocol.UDP: socket.SOCK_DGRAM}.get(protocol)
         numbers = {TargetProtocol.TCP: socket.IPPROTO_TCP, TargetProtocol.UDP: socket.IPPROTO_UDP}
@@ -71,25 +72,22 @@ class Origin:
         self._close()
 
     def reserve(self) -> tuple[int, socket.socket | None]:
-        """A port for one flow and the socket that holds it; for ICMP neither: 0 and None.
+        """A port for one flow and the socket that holds it; for ICMP an identifier and None.
 
-        An even one towards a Pod, else an odd one. IPVS remembers a Service's flow that was not ended in so many words
-        (a probe is not) for a minute or longer, and takes what the Pod answers to the same port for that flow's answer.
         Nothing listens on it: the kernel answers a SYN/ACK with a reset, which is what leaves no half-open connection
         behind. A UDP answer finds the socket, so that no ICMP error goes back to the server.
         """
-        if self._reserves is None:
-            return 0, None
         while True:
-            held = self._bound(self._reserves, port=0)
-            port = held.getsockname()[1]
-            if port % 2 == self._parity:
-                return port, held
-            held.close()
-            with contextlib.suppress(OSError):  # somebody has the neighbour: another pair
-                return port ^ 1, self._bound(self._reserves, port=port ^ 1)
+            port = next_port(to_pod=self._to_pod)
+            if self._reserves is None:
+                return port, None
+            try:
+                return port, self._bound(self._reserves, port)
+            except OSError as error:  # it is somebody's: the next one, at the latest that of a flow that has ended
+                if error.errno != errno.EADDRINUSE:
+                    raise
 
-    def _bound(self, kind: socket.SocketKind, *, port: int) -> socket.socket:
+    def _bound(self, kind: socket.SocketKind, port: int) -> socket.socket:
         held = socket.socket(FAMILIES[self._family], kind)
         try:
             held.bind((str(self.source), port))
