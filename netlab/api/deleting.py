@@ -17,7 +17,6 @@ POD_GRACE = 30
 """Seconds that a Pod has which does not say how many."""
 FINALIZERS = {Propagation.FOREGROUND: "foregroundDeletion", Propagation.ORPHAN: "orphan"}
 """By which the garbage collector is told what to do first."""
-ENDED = ("Succeeded", "Failed")
 
 
 class Deletion:
@@ -74,7 +73,7 @@ def _check_conditions(value: KubernetesObject, options: DeleteOptions) -> None:
 
 def grace(value: KubernetesObject, options: DeleteOptions) -> int:
     """Seconds that an object is given to end by itself: only a Pod that may still run is given any."""
-    if not isinstance(value, Pod) or not value.spec.node_name or value.status.phase in ENDED:
+    if not isinstance(value, Pod) or not value.spec.node_name or value.has_ended:
         return 0
     own = value.spec.termination_grace_period_seconds
     wanted = options.grace_seconds if options.grace_seconds is not None else POD_GRACE if own is None else own

@@ -11,6 +11,7 @@ from netlab.lab import messages
 from netlab.lab.control import connected, environment, exit_status, reply
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
+from netlab.workload import talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def captured(
         given.write(stdin)
         given.seek(0)
         with connected(paths) as connection:
-            messages.send(connection, request, (given.fileno(), out.fileno(), err.fileno()))
+            talk.send(connection, request, (given.fileno(), out.fileno(), err.fileno()))
             reply(connection)
             connection.settimeout(timeout)
             try:

@@ -19,6 +19,7 @@ from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.terminal import Terminal, forwarding_signals, holding_signals
 from netlab.model.names import Place, network_namespace
 from netlab.model.paths import LabPaths
+from netlab.workload import talk
 
 FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
@@ -26,12 +27,12 @@ FROM_CALLER = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 class Refused(NetlabError):
     """The lab process did not do what was asked: its words, and the exit code that goes with them."""
 
-    def __init__(self, failed: messages.Failed) -> None:
+    def __init__(self, failed: talk.Failed) -> None:
         self.exit_code = failed.exit_code
         super().__init__(failed.message)
 
 
-def refusal(failed: messages.Failed) -> NetlabError:
+def refusal(failed: talk.Failed) -> NetlabError:
     """The error that those words were inside the lab."""
     if failed.exit_code == NotFound.exit_code:
         return NotFound(failed.message)
@@ -65,9 +66,9 @@ def run(paths: LabPaths, where: Place, argv: list[str]) -> int:
     )
     with connected(paths) as connection, contextlib.ExitStack() as forwarding:
         with holding_signals():  # from the moment that there is a command, every signal is the command's
-            messages.send(connection, request, () if terminal else (0, 1, 2))
+            talk.send(connection, request, () if terminal else (0, 1, 2))
             forwarding.enter_context(
-                forwarding_signals(lambda number: messages.send(connection, messages.Signal(number=number)))
+                forwarding_signals(lambda number: talk.send(connection, messages.Signal(number=number)))
             )
         started, files = reply(connection)
         if not isinstance(started, messages.Started):
@@ -90,7 +91,7 @@ def output(paths: LabPaths, where: Place, argv: Sequence[str]) -> Output:
     """Run a command in a place of the lab to its end, without input; what it prints, both streams."""
     request = messages.Exec(where=network_namespace(paths.lab, where), argv=tuple(argv), env=environment())
     with tempfile.TemporaryFile() as printed, open(os.devnull) as nothing, connected(paths) as connection:
-        messages.send(connection, request, (nothing.fileno(), printed.fileno(), printed.fileno()))
+        talk.send(connection, request, (nothing.fileno(), printed.fileno(), printed.fileno()))
         reply(connection)
         status = exit_status(connection)
         printed.seek(0)
@@ -128,7 +129,7 @@ class RunningTask:
             )
         answer = json.loads(text)
         if isinstance(answer, dict) and "error" in answer:
-            raise refusal(messages.Failed(message=answer["error"], exit_code=answer["exitCode"]))
+            raise refusal(talk.Failed(message=answer["error"], exit_code=answer["exitCode"]))
         return text
 
     @contextmanager
@@ -139,7 +140,7 @@ class RunningTask:
 
     def interrupt(self) -> None:
         """Ask it to come to its end."""
-        messages.send(self.connection, messages.Signal(number=signal.SIGINT))
+        talk.send(self.connection, messages.Signal(number=signal.SIGINT))
 
 
 @contextmanager
@@ -150,7 +151,7 @@ def _started(paths: LabPaths, task: messages.Task, files: Sequence[int]) -> Iter
         for file in (write, *files):
             handed.callback(os.close, file)
         with connected(paths) as connection:
-            messages.send(connection, task, (write, *files))
+            talk.send(connection, task, (write, *files))
             handed.close()
             yield RunningTask(paths, task.name, connection, report)
 
@@ -196,7 +197,7 @@ def open_entrance(paths: LabPaths, name: str, entrance: socket.socket, *, where:
     An entrance of that name in that place stays, and its address is the answer; one in another place goes.
     """
     with connected(paths) as connection:
-        messages.send(connection, messages.OpenEntrance(name=name, where=where), (entrance.fileno(),))
+        talk.send(connection, messages.OpenEntrance(name=name, where=where), (entrance.fileno(),))
         answer, _ = reply(connection)
     if not isinstance(answer, messages.Opened):
         raise TypeError(f"the lab process answered {answer.say} to an entrance")
@@ -206,32 +207,32 @@ def open_entrance(paths: LabPaths, name: str, entrance: socket.socket, *, where:
 def set_agent(paths: LabPaths, agent: AgentKind, node: str, *, running: bool, forget: bool = False) -> None:
     """Start or stop an agent of one node; stopped, it stays so until it is started again."""
     with connected(paths) as connection:
-        messages.send(connection, messages.SetAgent(agent=agent, node=node, running=running, forget=forget))
+        talk.send(connection, messages.SetAgent(agent=agent, node=node, running=running, forget=forget))
         reply(connection)
 
 
 def end_strays(paths: LabPaths) -> None:
     """End what commands have left running in the background."""
     with connected(paths) as connection:
-        messages.send(connection, messages.EndStrays())
+        talk.send(connection, messages.EndStrays())
         reply(connection)
 
 
 def agents(paths: LabPaths) -> tuple[messages.AgentRow, ...]:
     """The lab's processes and whether they run."""
     with connected(paths) as connection:
-        messages.send(connection, messages.ListAgents())
+        talk.send(connection, messages.ListAgents())
         answer, _ = reply(connection)
     return answer.agents if isinstance(answer, messages.Agents) else ()
 
 
 def reply(connection: socket.socket) -> tuple[messages.Reply, tuple[int, ...]]:
     """The next answer, and the files that came with it. Raises what was refused."""
-    data, files = messages.receive(connection)
+    data, files = talk.receive(connection)
     if not data:
         raise NetlabError("the lab process ended before it answered")
     reply = messages.parse_reply(data)
-    if isinstance(reply, messages.Failed):
+    if isinstance(reply, talk.Failed):
         raise refusal(reply)
     return reply, files
 
@@ -239,4 +240,4 @@ def reply(connection: socket.socket) -> tuple[messages.Reply, tuple[int, ...]]:
 def exit_status(connection: socket.socket) -> int:
     """Wait until what runs for this connection has ended; how, as a shell says it."""
     answer, _ = reply(connection)
-    return answer.status if isinstance(answer, messages.Exited) else 1
+    return answer.status if isinstance(answer, talk.Exited) else 1

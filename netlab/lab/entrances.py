@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from netlab.errors import NetlabError
 from netlab.lab import messages
 from netlab.model.paths import LabPaths
+from netlab.workload import talk
 
 TakeDoor = Callable[[str, socket.socket], None]
 WIRE = "wire"
@@ -72,7 +73,7 @@ class Entrances:
 
     def _tell(self, connection: socket.socket, name: str) -> None:
         with contextlib.suppress(OSError):
-            messages.send(connection, messages.Entrance(name=name), (self._open[name].listener.fileno(),))
+            talk.send(connection, messages.Entrance(name=name), (self._open[name].listener.fileno(),))
 
 
 def _listening(file: int) -> socket.socket:
@@ -127,10 +128,10 @@ def attend(paths: LabPaths, take: TakeDoor) -> Callable[[], None]:
     """Have the running event loop take every entrance; call the result to end it. OSError: there is no lab process."""
     loop, connection = asyncio.get_running_loop(), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.connect(str(paths.control_socket))
-    messages.send(connection, messages.Attend())
+    talk.send(connection, messages.Attend())
 
     def read() -> None:
-        data, files = messages.receive(connection)
+        data, files = talk.receive(connection)
         if not data:
             loop.remove_reader(connection)
             return

@@ -27,36 +27,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from netlab.workload.talk import MESSAGE_LIMIT, Exited, Failed, Message, receive, send
-
-__all__ = (
-    "MESSAGE_LIMIT",
-    "AgentKind",
-    "AgentRow",
-    "Agents",
-    "Attend",
-    "Done",
-    "EndStrays",
-    "Entrance",
-    "Exec",
-    "Exited",
-    "Failed",
-    "ListAgents",
-    "Message",
-    "OpenEntrance",
-    "Opened",
-    "Reply",
-    "Request",
-    "SetAgent",
-    "Signal",
-    "Started",
-    "Task",
-    "TaskName",
-    "parse_reply",
-    "parse_request",
-    "receive",
-    "send",
-)
+from netlab.workload.talk import Exited, Failed, Message
 
 
 class Exec(Message):

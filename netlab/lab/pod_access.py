@@ -95,7 +95,7 @@ def _with_pipes(connection: socket.socket, request: messages.Exec, *, stdin: boo
             read, write = os.pipe2(os.O_CLOEXEC)
             own.append(read)
             given.append(write)
-        messages.send(connection, request, given)
+        talk.send(connection, request, given)
         _started(connection)
     except BaseException:
         _close(*own)
@@ -106,16 +106,16 @@ def _with_pipes(connection: socket.socket, request: messages.Exec, *, stdin: boo
 
 
 def _in_terminal(connection: socket.socket, request: messages.Exec) -> PodCommand:
-    messages.send(connection, request)
+    talk.send(connection, request)
     (master,) = _started(connection)
     return PodCommand(connection, stdin=master, outputs=(master,), terminal=True)
 
 
 def _started(connection: socket.socket) -> tuple[int, ...]:
     """The files that come with the answer. NetlabError where the command was not started."""
-    data, files = messages.receive(connection)
-    reply = messages.parse_reply(data) if data else messages.Failed(message="the lab process ended", exit_code=1)
-    if isinstance(reply, messages.Failed):
+    data, files = talk.receive(connection)
+    reply = messages.parse_reply(data) if data else talk.Failed(message="the lab process ended", exit_code=1)
+    if isinstance(reply, talk.Failed):
         raise NetlabError(reply.message)
     return files
 
@@ -170,9 +170,9 @@ class PodCommand:
     async def _told(self) -> int | None:
         """The exit status that comes over the connection; None where that ends without."""
         self._connection.setblocking(False)
-        data = await asyncio.get_running_loop().sock_recv(self._connection, messages.MESSAGE_LIMIT)
+        data = await asyncio.get_running_loop().sock_recv(self._connection, talk.MESSAGE_LIMIT)
         reply = messages.parse_reply(data) if data else None
-        return reply.status if isinstance(reply, messages.Exited) else None
+        return reply.status if isinstance(reply, talk.Exited) else None
 
     def close(self) -> None:
         """Give it up: the lab process ends it where it still runs."""

@@ -20,6 +20,7 @@ from netlab.lab.children import Children, Program, fork, shell_status
 from netlab.lab.entrances import Entrances
 from netlab.lab.messages import AgentKind, TaskName
 from netlab.lab.strays import end_strays
+from netlab.workload import talk
 
 log = logging.getLogger(__name__)
 NETNS_DIRECTORY = Path("/run/netns")
@@ -85,7 +86,7 @@ class LabProcess:
 
     def _read(self, connection: socket.socket) -> None:
         try:
-            data, files = messages.receive(connection)
+            data, files = talk.receive(connection)
         except OSError:
             data, files = b"", ()
         try:
@@ -101,9 +102,9 @@ class LabProcess:
         try:
             self._dispatch(connection, messages.parse_request(data), files)
         except ValueError as error:
-            self._say(connection, messages.Failed(message=f"not a request: {error}", exit_code=2))
+            self._say(connection, talk.Failed(message=f"not a request: {error}", exit_code=2))
         except NetlabError as error:
-            self._say(connection, messages.Failed(message=str(error), exit_code=error.exit_code))
+            self._say(connection, talk.Failed(message=str(error), exit_code=error.exit_code))
 
     def _dispatch(self, connection: socket.socket, request: messages.Request, files: tuple[int, ...]) -> None:
         match request:
@@ -199,8 +200,8 @@ class LabProcess:
         for connection, started in self._connections.items():
             if started == pid:
                 self._connections[connection] = None
-                self._say(connection, messages.Exited(status=status))
+                self._say(connection, talk.Exited(status=status))
 
-    def _say(self, connection: socket.socket, message: messages.Message, files: tuple[int, ...] = ()) -> None:
+    def _say(self, connection: socket.socket, message: talk.Message, files: tuple[int, ...] = ()) -> None:
         with contextlib.suppress(OSError):
-            messages.send(connection, message, files)
+            talk.send(connection, message, files)

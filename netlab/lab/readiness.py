@@ -164,7 +164,7 @@ def _is_rolling(deployment: Deployment) -> bool:
 
 
 def _ready(pod: Pod) -> bool:
-    return pod.condition("Ready") or pod.status.phase in ("Succeeded", "Failed") or not pod.spec.node_name
+    return pod.condition("Ready") or pod.has_ended or not pod.spec.node_name
 
 
 def _settled(pod: Pod) -> bool:

@@ -187,7 +187,7 @@ class ClusterView:
     @cached_property
     def _pod_by_address(self) -> dict[IPAddress, Pod]:
         """A Pod that has ended no longer has its address: it may be another's by now."""
-        living = [pod for pod in self.pods if pod.status.phase not in ("Succeeded", "Failed")]
+        living = [pod for pod in self.pods if not pod.has_ended]
         return {address: pod for pod in reversed(living) for address in pod_addresses(pod)}
 
     def _addresses(self, target: Target) -> tuple[IPAddress, ...]:

@@ -51,11 +51,6 @@ class Finding(NamedTuple):
     observed: str
 
 
-def check(view: ClusterView, send: Send) -> CheckResult:
-    """Try every expectation of the lab's topology, in its order; a Service by each of its ClusterIPs."""
-    return summed_up(view, [prove(expectation, view=view, send=send) for expectation in view.topology.spec.expect])
-
-
 def summed_up(view: ClusterView, results: Iterable[ExpectationResult]) -> CheckResult:
     """What became of all expectations."""
     found = tuple(results)

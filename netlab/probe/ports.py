@@ -11,16 +11,16 @@ import mmap
 import random
 import struct
 
-FIRST, TURNS = 32768, 14116
-"""A turn has two ports of the 28232 that the kernel gives out (ip(7), ip_local_port_range)."""
+FIRST, PORTS = 32768, 28232
+"""Those that the kernel gives out (ip(7), ip_local_port_range)."""
 _TURN = struct.Struct("=I")
 _next = mmap.mmap(-1, _TURN.size)
 """Shared with the processes that are forked from this one: a lab's probes are."""
-_TURN.pack_into(_next, 0, random.randrange(TURNS))
+_TURN.pack_into(_next, 0, random.randrange(PORTS))
 
 
-def next_port(*, to_pod: bool) -> int:
-    """The next in turn: an even one where a Pod is asked by its own address, else an odd one."""
+def next_port() -> int:
+    """The next in turn."""
     turn: int = _TURN.unpack_from(_next)[0]
-    _TURN.pack_into(_next, 0, (turn + 1) % TURNS)
-    return FIRST + 2 * turn + (0 if to_pod else 1)
+    _TURN.pack_into(_next, 0, (turn + 1) % PORTS)
+    return FIRST + turn

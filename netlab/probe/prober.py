@@ -94,8 +94,7 @@ class Prober:
         taps = self._open_taps(destination)
         with self._inside(namespace):
             try:
-                to_pod = self._view.pod_at(destination.address) is not None
-                origin = Origin(destination.address, destination.protocol, to_pod=to_pod)
+                origin = Origin(destination.address, destination.protocol)
             except NoRoute:
                 return report(from_, to, (Flow(verdict=PacketVerdict.UNREACHABLE),) * count)
             try:

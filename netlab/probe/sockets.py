@@ -54,10 +54,8 @@ class Origin:
     To be made and used inside FROM's network namespace. NoRoute where that cannot reach the address.
     """
 
-    def __init__(self, address: IPAddress, protocol: TargetProtocol, *, to_pod: bool) -> None:
-        """`to_pod`: the address is a Pod's own."""
+    def __init__(self, address: IPAddress, protocol: TargetProtocol) -> None:
         self._address = str(address)
-        self._to_pod = to_pod
         self._family = family_of(address)
         self._reserves = {TargetProtocol.TCP: socket.SOCK_STREAM, TargetProtocol.UDP: socket.SOCK_DGRAM}.get(protocol)
         numbers = {TargetProtocol.TCP: socket.IPPROTO_TCP, TargetProtocol.UDP: socket.IPPROTO_UDP}
@@ -78,7 +76,7 @@ class Origin:
         behind. A UDP answer finds the socket, so that no ICMP error goes back to the server.
         """
         while True:
-            port = next_port(to_pod=self._to_pod)
+            port = next_port()
             if self._reserves is None:
                 return port, None
             try:

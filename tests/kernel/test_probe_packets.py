@@ -24,7 +24,7 @@ from netlab.model.names import Place
 from netlab.model.objects import ObjectMeta
 from netlab.model.targets import Target, TargetProtocol
 from netlab.model.topology import Expectation, ExpectedVerdict
-from netlab.probe.check import check
+from netlab.probe.check import prove, summed_up
 from netlab.probe.prober import Prober
 from netlab.probe.sockets import Origin
 
@@ -187,13 +187,8 @@ def test_lost_flows_wait_for_their_answers_together(prober: Prober) -> None:
 def test_no_port_comes_again_soon_whoever_asks_and_whom(protocol: TargetProtocol) -> None:
     service, pod = "10.96.0.10", "10.244.1.2"
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as forked:
-        elsewhere = forked.submit(ports_towards, service, protocol, to_pod=False).result()
-    found = [
-        elsewhere,
-        ports_towards(service, protocol, to_pod=False),
-        ports_towards(pod, protocol, to_pod=True),
-        ports_towards(service, protocol, to_pod=False),
-    ]
+        elsewhere = forked.submit(ports_towards, service, protocol).result()
+    found = [elsewhere, *(ports_towards(address, protocol) for address in (service, pod, service))]
     assert [len(each) for each in found] == [FLOWS] * 4
     assert len(set().union(*found)) == 4 * FLOWS
 
@@ -202,10 +197,10 @@ FLOWS = 300
 """That many four times, taken from the same 28232 ports by chance, meet nineteen times."""
 
 
-def ports_towards(address: str, protocol: TargetProtocol, *, to_pod: bool) -> set[int]:
+def ports_towards(address: str, protocol: TargetProtocol) -> set[int]:
     """The ports of flows from the Pod `shell` that are all under way at one time."""
     with inside(namespace("shell")), ExitStack() as stack:
-        origin = Origin(ip_address(address), protocol, to_pod=to_pod)
+        origin = Origin(ip_address(address), protocol)
         stack.callback(origin.close)
         ports = set()
         for _ in range(FLOWS):
@@ -269,7 +264,7 @@ def test_a_check_proves_what_is_true_and_tells_what_is_not(prober: Prober) -> No
     )
     spec = VIEW.topology.spec.model_copy(update={"expect": expect})
     view = replace(VIEW, topology=VIEW.topology.model_copy(update={"spec": spec}))
-    result = check(view, prober.probe)
+    result = summed_up(view, [prove(expectation, view=view, send=prober.probe) for expectation in expect])
     assert [each.passed for each in result.results] == [True, True, True, True, False, False, False, False]
     assert "web-2 should get none" in result.results[4].observed
     assert "web-2 got none" in result.results[5].observed

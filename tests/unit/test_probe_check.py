@@ -17,7 +17,7 @@ from netlab.model.objects import ObjectMeta, Pod, PodIP, PodStatus, Service, Ser
 from netlab.model.rules import Family
 from netlab.model.targets import Target
 from netlab.model.topology import Expectation, ExpectedVerdict, Topology, TopologySpec
-from netlab.probe.check import LUCK, SAMPLE, check, flows_needed
+from netlab.probe.check import LUCK, SAMPLE, flows_needed, prove, summed_up
 from netlab.probe.prober import report
 
 REACHED, REFUSED, DROPPED, UNREACHABLE = PacketVerdict
@@ -55,7 +55,8 @@ def run(network: Network, *expect: Expectation, cluster_ips: tuple[str, ...] = (
     )
     web = Service(metadata=ObjectMeta(name="web", namespace="default"), spec=ServiceSpec(cluster_ips=cluster_ips))
     topology = Topology(metadata=ObjectMeta(name="two"), spec=TopologySpec(expect=expect))
-    return check(ClusterView(lab="two", topology=topology, pods=pods, services=(web,)), network)
+    view = ClusterView(lab="two", topology=topology, pods=pods, services=(web,))
+    return summed_up(view, [prove(expectation, view=view, send=network) for expectation in expect])
 
 
 def reaches(*pods: str) -> Expectation:

@@ -125,8 +125,7 @@ class PodWorker:
 
     @property
     def _startable(self) -> bool:
-        finished = self._pod.status.phase in ("Succeeded", "Failed")
-        return not finished and (bool(self._pod.spec.host_network) or self._pod.condition(NETWORK_READY))
+        return not self._pod.has_ended and (bool(self._pod.spec.host_network) or self._pod.condition(NETWORK_READY))
 
     @property
     def _network_lost(self) -> bool:

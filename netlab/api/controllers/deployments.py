@@ -13,7 +13,6 @@ from netlab.api.controllers.deployment_status import seconds_to_deadline, status
 from netlab.api.controllers.index import Index, owned_by
 from netlab.api.controllers.rollouts import Version, limits_of, recreate, rolling
 from netlab.api.controllers.telling import tell
-from netlab.api.deleting import ENDED
 from netlab.api.encoding import Json, encode_part
 from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
@@ -128,7 +127,7 @@ class DeploymentController:
     def _there(self, value: ReplicaSet) -> int:
         """How many Pods a ReplicaSet has, with those that are still on their way out."""
         pods = (self._store.find_key(Pod, key) for key in self._index.pods_by_owner.of(value.metadata.uid))
-        return sum(pod is not None and pod.status.phase not in ENDED for pod in pods)
+        return sum(pod is not None and not pod.has_ended for pod in pods)
 
     def _resize(self, deployment: Deployment, which: ReplicaSet, replicas: int | None) -> None:
         before = which.spec.replicas

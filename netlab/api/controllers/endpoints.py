@@ -23,7 +23,6 @@ from netlab.model.objects import (
 )
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
-FINISHED = ("Succeeded", "Failed")
 Group = tuple[str, tuple[EndpointPort, ...]]
 """Endpoints that may share a slice: of one address family, with the same ports."""
 
@@ -75,7 +74,7 @@ class ServiceEndpoints:
 
 def _endpoints(service: Service, pod: Pod, zone: str | None) -> tuple[tuple[Group, Endpoint], ...]:
     """A Pod's endpoints, one an address of the Service's families; none without an address or once it has ended."""
-    if pod.status.phase in FINISHED:
+    if pod.has_ended:
         return ()
     ports = _ports(service, pod)
     if service.spec.ports and not ports:

@@ -12,7 +12,6 @@ from netlab.api.journal import EventType
 from netlab.api.store import Change, Store
 from netlab.model.objects import ObjectMeta, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus
 
-ENDED = ("Succeeded", "Failed")
 NAME_ROOM = 58
 
 
@@ -59,7 +58,7 @@ class ReplicaSetController:
         """The ReplicaSet's Pods, without those that are on their way out or have ended."""
         keys = self._index.pods_by_owner.of(own.metadata.uid)
         found = (self._store.find_key(Pod, key) for key in keys)
-        return [pod for pod in found if pod and not pod.metadata.deletion_timestamp and pod.status.phase not in ENDED]
+        return [pod for pod in found if pod and not pod.metadata.deletion_timestamp and not pod.has_ended]
 
     def _adopt(self, own: ReplicaSet) -> None:
         """Take in Pods that fit and belong to nobody."""

@@ -23,7 +23,6 @@ from netlab.model.objects import Pod
 CONNECTING = ("exec", "attach", "portforward")
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 """Frames of SPDY as the messages of a WebSocket, as kubectl forwards ports since version 1.31."""
-ENDED = ("Succeeded", "Failed")
 PORTS_LIMIT = 64
 
 
@@ -90,7 +89,7 @@ def check_running(pod: Pod) -> None:
     """Raise Refusal 400 unless the Pod has a node and has not ended."""
     if not pod.spec.node_name:
         raise bad_request(f"pod {pod.metadata.name} does not have a host assigned")
-    if pod.status.phase in ENDED:
+    if pod.has_ended:
         raise bad_request(f"cannot exec into a container in a completed pod; current phase is {pod.status.phase}")
 
 

@@ -18,7 +18,6 @@ from netlab.model.objects import Pod
 from netlab.model.paths import previous_log
 
 CHUNK = 32768
-ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ async def send_log(request: web.Request, store: Store, pod: Pod, file: Path, opt
     shown = _Shown(response, options)
     with contextlib.suppress(ConnectionError):
         await shown.so_far(file)
-        if options.follow and not options.previous and pod.status.phase not in ENDED:
+        if options.follow and not options.previous and not pod.has_ended:
             await _follow(shown, store, pod, file)
             await shown.rest(file)
     return response
@@ -136,7 +135,7 @@ async def _follow(shown: _Shown, store: Store, pod: Pod, file: Path) -> None:
 
 
 def _is_over(change: Change) -> bool:
-    ended = isinstance(change.object, Pod) and change.object.status.phase in ENDED
+    ended = isinstance(change.object, Pod) and change.object.has_ended
     return change.type == "DELETED" or ended
 
 

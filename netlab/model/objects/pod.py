@@ -141,6 +141,11 @@ class Pod(KubernetesObject):
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all its containers have, for good."""
+        return self.status.phase in ("Succeeded", "Failed")
+
     def condition(self, type_: str) -> bool:
         """Whether the condition of that type (`Ready`, `PodReadyToStartContainers` ...) is there and "True"."""
         return any(c.type == type_ and c.status == "True" for c in self.status.conditions)

@@ -89,8 +89,7 @@ class Tracer:
         """The flow's outcome and the packet that was sent; None where it could not even start."""
         with inside(namespace):
             try:
-                to_pod = self._view.pod_at(destination.address) is not None
-                origin = Origin(destination.address, destination.protocol, to_pod=to_pod)
+                origin = Origin(destination.address, destination.protocol)
             except NoRoute:
                 return None, None
             dialect = Dialect(origin.source, destination)
