@@ -70,13 +70,3 @@ def around(place: bytes, whole: bytes) -> tuple[bytes, bytes]:
 def name(kind: int, text: str) -> bytes:
     """An attribute that holds a name."""
     return attribute(kind, text.encode() + b"\0")
-
-
-def user_data(kind: int, data: bytes) -> bytes:
-    """One item among what only nft(8) reads: its kind and its length are one byte each."""
-    return bytes([kind, len(data)]) + data
-
-
-def user_text(kind: int, text: str) -> bytes:
-    """The same for a text."""
-    return user_data(kind, text.encode() + b"\0")

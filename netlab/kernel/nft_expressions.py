@@ -34,6 +34,7 @@ from netlab.model.nft_rules import (
     AddressInAny,
     ByMap,
     Dnat,
+    DnatByMap,
     Drop,
     Field,
     FlipMark,
@@ -94,11 +95,12 @@ class Expressions:
             Translated: lambda _: _ct(CT_STATUS, STATUS_DNAT),
             Marked: lambda part: _load_mark() + _bitwise(NATIVE.pack(part.mark)) + _compare(UNEQUAL, bytes(4)),
             OneIn: lambda part: _one_in(part.count),
-            ByMap: lambda part: self.load(part.fields) + lookup(part.map, into_verdict=True),
+            ByMap: lambda part: self.load(part.fields) + lookup(part.map, into=VERDICT_REGISTER),
             SetMark: lambda part: _change_mark(keep=~part.mark, flip=part.mark),
             FlipMark: lambda part: _change_mark(keep=~0, flip=part.mark),
             RememberSource: self._remember,
             Dnat: self._translate,
+            DnatByMap: self._translate_by_map,
             Masquerade: _masquerade,
             Jump: _verdict,
             Goto: _verdict,
@@ -117,6 +119,10 @@ class Expressions:
 
     def load(self, fields: tuple[Field, ...]) -> bytes:
         """Put the fields into registers, side by side."""
+        return self._load(fields)[0]
+
+    def _load(self, fields: tuple[Field, ...]) -> tuple[bytes, int]:
+        """And the register behind them."""
         found, register = b"", REGISTER
         at = SHORT_REGISTERS
         for field in fields:
@@ -124,7 +130,7 @@ class Expressions:
             found += expressions
             at += (size + 3) // 4
             register = at
-        return found
+        return found, register
 
     def _field(self, field: Field, register: int) -> tuple[bytes, int]:
         """One field into a register, and how many bytes it is."""
@@ -161,17 +167,26 @@ class Expressions:
         before, after = self._dnat(part.port)
         return before + part.address.packed + after
 
+    def _translate_by_map(self, part: DnatByMap) -> bytes:
+        """What the map holds, an address and the port behind it, comes into the registers that its key was in."""
+        loaded, behind = self._load(part.fields)
+        port = SHORT_REGISTERS + ADDRESS_BYTES[self._family] // 4
+        return loaded + _draw(part.one_of, behind) + lookup(part.map, into=REGISTER) + _nat(self._family, port)
+
     def _reject(self, _: Reject) -> bytes:
         return expression("reject", attribute(1, u32(0)), attribute(2, bytes([PORT_UNREACHABLE[self._family]])))
 
 
-def lookup(found: str, *, into_verdict: bool = False, unless: bool = False, identity: int | None = None) -> bytes:
-    """Look up the first register in a set or map; a set without a name is told by the number it has in its batch."""
+def lookup(found: str, *, into: int | None = None, unless: bool = False, identity: int | None = None) -> bytes:
+    """Look up the first register in a set, or in a map, and put what that holds into a register.
+
+    A set without a name is told by the number that it has in its batch.
+    """
     return expression(
         "lookup",
         name(1, found),
         attribute(2, u32(REGISTER)),
-        attribute(3, u32(VERDICT_REGISTER)) if into_verdict else b"",
+        attribute(3, u32(into)) if into is not None else b"",
         attribute(4, u32(identity)) if identity is not None else b"",
         attribute(5, u32(1)) if unless else b"",
     )
@@ -207,6 +222,7 @@ def _immediate(register: int, data: bytes) -> bytes:
     return expression("immediate", attribute(1, u32(register)), data)
 
 
+@cache
 def _verdict(part: Jump | Goto | Drop) -> bytes:
     return _immediate(VERDICT_REGISTER, verdict(2, part))
 
@@ -235,9 +251,12 @@ def _ct(key: int, bits: int) -> bytes:
 
 @cache
 def _one_in(count: int) -> bytes:
-    numbers = (REGISTER, count, NUMGEN_RANDOM, 0)
-    drawn = expression("numgen", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
-    return drawn + _compare(EQUAL, bytes(4))
+    return _draw(count, REGISTER) + _compare(EQUAL, bytes(4))
+
+
+def _draw(one_of: int, register: int) -> bytes:
+    numbers = (register, one_of, NUMGEN_RANDOM, 0)
+    return expression("numgen", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
 
 
 def _load_mark() -> bytes:
@@ -255,14 +274,13 @@ def _masquerade(part: Masquerade) -> bytes:
 
 def _dnat(family: Family, port: int) -> tuple[bytes, bytes]:
     """What is before the address, and after it: there are more of these than of all others, and few ports."""
-    numbers = (
-        NAT_DNAT,
-        NF_FAMILIES[family],
-        *2 * (REGISTER,),
-        *2 * (SECOND_REGISTER,),
-        NAT_MAPPED | NAT_PROTOCOL_SPECIFIED,
-    )
-    nat = expression("nat", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))
     address = PLACE * ADDRESS_BYTES[family]
     loaded = _immediate(REGISTER, value(2, address)) + _immediate(SECOND_REGISTER, value(2, PORT.pack(port)))
-    return around(address, loaded + nat)
+    return around(address, loaded + _nat(family, SECOND_REGISTER))
+
+
+def _nat(family: Family, port: int) -> bytes:
+    """Translate the destination to what the first register has, and the port to what that one has."""
+    flags = NAT_MAPPED | NAT_PROTOCOL_SPECIFIED
+    numbers = (NAT_DNAT, NF_FAMILIES[family], REGISTER, REGISTER, port, port, flags)
+    return expression("nat", *(attribute(kind, u32(number)) for kind, number in enumerate(numbers, start=1)))

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from netlab.kernel.netlink import ATTRIBUTE, HEADER, NLA_F_NESTED, NLM_F_CREATE, NLM_F_REQUEST, attribute, nested
-from netlab.kernel.nft_attributes import NF_FAMILIES, name, u32, user_text
+from netlab.kernel.nft_attributes import NF_FAMILIES, name, u32
 from netlab.kernel.nft_expressions import Expressions, lookup
 from netlab.kernel.nft_set_messages import (
     ANONYMOUS_NAME,
@@ -23,6 +23,7 @@ from netlab.kernel.nft_set_messages import (
     networks_set,
     set_attributes,
 )
+from netlab.kernel.nft_userdata import user_text
 from netlab.model.nft_rules import AddressInAny, Field, Rule
 from netlab.model.nft_tables import (
     AddChain,

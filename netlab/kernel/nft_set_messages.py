@@ -1,13 +1,12 @@
 """Sets, maps and their elements as the attributes that the kernel takes.
 
-With each set goes what only nft(8) reads (its userdata): comments, and in which byte order it prints a key.
 Source: <linux/netfilter/nf_tables.h>, and nft's own sets as the kernel returns them.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
@@ -25,13 +24,12 @@ from netlab.kernel.nft_attributes import (
     leading_frame,
     name,
     u32,
-    user_data,
-    user_text,
     value,
     verdict,
 )
-from netlab.model.nft_rules import AddressInAny, Goto, Side
-from netlab.model.nft_tables import Client, Element, Key, KeyType, Set
+from netlab.kernel.nft_userdata import networks_userdata, set_userdata, user_data, user_text
+from netlab.model.nft_rules import AddressInAny, Dnat, Goto
+from netlab.model.nft_tables import ENDPOINT, Client, Drawn, Element, Key, KeyType, Set
 from netlab.model.rules import Family, IPNetwork, Protocol
 
 SET_NAME, SET_FLAGS, SET_KEY_TYPE, SET_KEY_BYTES, SET_DATA_TYPE, SET_DATA_BYTES = 2, 3, 4, 5, 6, 7
@@ -42,40 +40,33 @@ TYPE_NUMBERS = {KeyType.PROTOCOL: 12, KeyType.PORT: 13}
 ADDRESS_TYPES = {Family.IPV4: 7, Family.IPV6: 8}
 TYPE_BITS = 6
 """The types of a key's parts stand side by side in one number, so many bits each."""
+DRAWN_TYPE = 4
 ELEMENT_KEY, ELEMENT_DATA, ELEMENT_FLAGS, ELEMENT_EXPIRATION, ELEMENT_USERDATA = 1, 2, 3, 5, 6
 INTERVAL_END = 1
 COMMENT_OF_ELEMENT, FLAGS_OF_ELEMENT, OPEN_END = 0, 1, 1
-UDATA_KEY_ORDER, UDATA_DATA_ORDER, UDATA_MERGE, UDATA_KEY, UDATA_DATA_INTERVAL, UDATA_COMMENT = 0, 1, 2, 3, 6, 7
-ORDER_MIXED, ORDER_NETWORK = 0, 2
-PAYLOAD, CONCATENATION = 7, 13
-"""nft's own numbers for what a key is made of."""
 NATIVE = struct.Struct("=I")
 MILLISECONDS = struct.Struct(">Q")
+PORT = struct.Struct(">Hxx")
 ANONYMOUS_NAME = "__set%d"
 """The kernel puts a number in."""
-HEADER_DESCRIPTION = {Family.IPV4: 12, Family.IPV6: 13}
-FIELD_NUMBERS = {
-    Family.IPV4: {Side.SOURCE: 11, Side.DESTINATION: 12},
-    Family.IPV6: {Side.SOURCE: 8, Side.DESTINATION: 9},
-}
 
 
 def set_attributes(each: Set, family: Family, *, identity: int) -> bytes:
     """What NFT_MSG_NEWSET says of a set beside its table."""
-    flags = (MAP if each.verdicts else 0) | (TIMEOUT | EVALUATED if each.seconds is not None else 0)
-    data = attribute(SET_DATA_TYPE, u32(VERDICT_TYPE)) + attribute(SET_DATA_BYTES, u32(VERDICT_BYTES))
+    data = _data(each, family)
+    flags = (MAP if data else 0) | (TIMEOUT | EVALUATED if each.seconds is not None else 0)
     size = attribute(DESCRIPTION_SIZE, u32(each.size)) if each.size is not None else b""
     timeout = attribute(SET_TIMEOUT, MILLISECONDS.pack(1000 * each.seconds)) if each.seconds is not None else b""
     parts = (
         name(SET_NAME, each.name),
         attribute(SET_FLAGS, u32(flags)),
-        attribute(SET_KEY_TYPE, u32(_key_type(each.keys, family))),
-        attribute(SET_KEY_BYTES, u32(sum(_key_bytes(key, family) for key in each.keys))),
-        data if each.verdicts else b"",
+        _typed(SET_KEY_TYPE, (*_types(each.keys, family), *((DRAWN_TYPE,) if each.one_of else ()))),
+        attribute(SET_KEY_BYTES, u32(_bytes(each.keys, family) + (4 if each.one_of else 0))),
+        data,
         attribute(SET_IDENTITY, u32(identity)),
         nested(SET_DESCRIPTION, size) if size else b"",
         timeout,
-        attribute(SET_USERDATA, _set_userdata(each)),
+        attribute(SET_USERDATA, set_userdata(each, family)),
     )
     return b"".join(parts)
 
@@ -87,16 +78,20 @@ def key_bytes(key: Key) -> bytes:
 
 def element(found: Element) -> bytes:
     """One element, as a list of them has it."""
-    key = key_bytes(found.key)
-    if isinstance(found.verdict, Goto) and not found.comment:  # nearly all: one leads on from every Service's address
-        chain = found.verdict.chain.encode()
+    key, target = key_bytes(found.key), found.leads_to
+    if isinstance(target, Dnat):
+        address = target.address.packed
+        before, between, after = _endpoint_frame(len(key), len(address))
+        return before + key + between + address + PORT.pack(target.port) + after
+    if isinstance(target, Goto) and not found.comment:  # one leads on from every Service's address
+        chain = target.chain.encode()
         before, between, after = _goto_frame(len(key), len(chain))
         return before + key + between + chain + after
-    if found.verdict is None and not found.comment:
+    if target is None and not found.comment:
         return _listed_key(key)
     parts = value(ELEMENT_KEY, key)
-    if found.verdict is not None:
-        parts += verdict(ELEMENT_DATA, found.verdict)
+    if target is not None:
+        parts += verdict(ELEMENT_DATA, target)
     if found.comment:
         parts += attribute(ELEMENT_USERDATA, user_text(COMMENT_OF_ELEMENT, found.comment))
     return nested(LIST_ELEMENT, parts)
@@ -121,8 +116,19 @@ def _key_frame(size: int) -> tuple[bytes, bytes]:
 def _goto_frame(key: int, chain: int) -> tuple[bytes, bytes, bytes]:
     """What is before a key of so many bytes, between it and the name of a chain of so many, and after that."""
     leading = (PLACE * chain).join(leading_frame(ELEMENT_DATA, NFT_GOTO, chain))
-    before, rest = around(PLACE * key, nested(LIST_ELEMENT, value(ELEMENT_KEY, PLACE * key), leading))
-    return before, *around(PLACE * chain, rest)
+    return _pair_frame(key, leading, place=chain)
+
+
+@cache
+def _endpoint_frame(key: int, address: int) -> tuple[bytes, bytes, bytes]:
+    """The same for an address of so many bytes, with a port behind it."""
+    place = address + PORT.size
+    return _pair_frame(key, value(ELEMENT_DATA, PLACE * place), place=place)
+
+
+def _pair_frame(key: int, data: bytes, *, place: int) -> tuple[bytes, bytes, bytes]:
+    before, rest = around(PLACE * key, nested(LIST_ELEMENT, value(ELEMENT_KEY, PLACE * key), data))
+    return before, *around(PLACE * place, rest)
 
 
 def client_element(client: Client) -> bytes:
@@ -136,14 +142,7 @@ def client_element(client: Client) -> bytes:
 
 def networks_set(part: AddressInAny, family: Family, *, identity: int) -> bytes:
     """What NFT_MSG_NEWSET says of the set that belongs to the rule with these networks."""
-    named = user_data(0, NATIVE.pack(HEADER_DESCRIPTION[family])) + user_data(
-        1, NATIVE.pack(FIELD_NUMBERS[family][part.side])
-    )
-    key = user_data(0, NATIVE.pack(PAYLOAD)) + user_data(1, named)
     intervals = not _single(part.networks)
-    userdata = user_data(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK))
-    if intervals:
-        userdata += user_data(UDATA_MERGE, NATIVE.pack(1))
     return b"".join(
         (
             name(SET_NAME, ANONYMOUS_NAME),
@@ -152,7 +151,7 @@ def networks_set(part: AddressInAny, family: Family, *, identity: int) -> bytes:
             attribute(SET_KEY_BYTES, u32(ADDRESS_BYTES[family])),
             attribute(SET_IDENTITY, u32(identity)),
             nested(SET_DESCRIPTION, attribute(DESCRIPTION_SIZE, u32(_size(part.networks)))),
-            attribute(SET_USERDATA, userdata + user_data(UDATA_KEY, key)),
+            attribute(SET_USERDATA, networks_userdata(part.side, family, intervals=intervals)),
         )
     )
 
@@ -206,30 +205,33 @@ def _between(address: bytes) -> tuple[bytes, ...]:
 
 _PART: dict[type[Any], Callable[[Any], bytes]] = {
     Protocol: {each: bytes([number, 0, 0, 0]) for each, number in PROTOCOL_NUMBERS.items()}.__getitem__,
-    int: struct.Struct(">Hxx").pack,
+    int: PORT.pack,
+    Drawn: NATIVE.pack,
     IPv4Address: attrgetter("packed"),
     IPv6Address: attrgetter("packed"),
 }
 
 
-def _key_type(keys: tuple[KeyType, ...], family: Family) -> int:
+def _data(each: Set, family: Family) -> bytes:
+    """What a map holds; nothing for a set."""
+    if each.verdicts:
+        return attribute(SET_DATA_TYPE, u32(VERDICT_TYPE)) + attribute(SET_DATA_BYTES, u32(VERDICT_BYTES))
+    if each.one_of:
+        types, size = _types(ENDPOINT, family), _bytes(ENDPOINT, family)
+        return _typed(SET_DATA_TYPE, types) + attribute(SET_DATA_BYTES, u32(size))
+    return b""
+
+
+def _typed(kind: int, types: Iterable[int]) -> bytes:
     found = 0
-    for key in keys:
-        found = found << TYPE_BITS | (ADDRESS_TYPES[family] if key is KeyType.ADDRESS else TYPE_NUMBERS[key])
-    return found
+    for each in types:
+        found = found << TYPE_BITS | each
+    return attribute(kind, u32(found))
 
 
-def _key_bytes(key: KeyType, family: Family) -> int:
-    return ADDRESS_BYTES[family] if key is KeyType.ADDRESS else 4
+def _types(keys: Iterable[KeyType], family: Family) -> Iterator[int]:
+    return (ADDRESS_TYPES[family] if key is KeyType.ADDRESS else TYPE_NUMBERS[key] for key in keys)
 
 
-def _set_userdata(each: Set) -> bytes:
-    single = len(each.keys) == 1
-    found = user_data(UDATA_KEY_ORDER, NATIVE.pack(ORDER_NETWORK if single else ORDER_MIXED))
-    if each.verdicts:
-        found += user_data(UDATA_DATA_ORDER, NATIVE.pack(ORDER_MIXED))
-    if not single:
-        found += user_data(UDATA_KEY, user_data(0, NATIVE.pack(CONCATENATION)) + user_data(1, b""))
-    if each.verdicts:
-        found += user_data(UDATA_DATA_INTERVAL, NATIVE.pack(0))
-    return found + (user_text(UDATA_COMMENT, each.comment) if each.comment else b"")
+def _bytes(keys: Iterable[KeyType], family: Family) -> int:
+    return sum(ADDRESS_BYTES[family] if key is KeyType.ADDRESS else 4 for key in keys)

@@ -146,6 +146,18 @@ class Dnat:
 
 
 @dataclass(frozen=True, slots=True)
+class DnatByMap:
+    """Translate the destination to what the map holds for the fields and a number below `one_of`, drawn by chance.
+
+    The next rule if it holds nothing for them.
+    """
+
+    fields: tuple[Field, ...]
+    one_of: int
+    map: str
+
+
+@dataclass(frozen=True, slots=True)
 class Masquerade:
     """Translate the source to this machine's own; with `fully_random` to a port that cannot be foretold."""
 
@@ -192,6 +204,7 @@ Part = (
     | FlipMark
     | RememberSource
     | Dnat
+    | DnatByMap
     | Masquerade
     | Jump
     | Goto

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from netlab.model.nft_rules import Drop, Goto, Rule
+from netlab.model.nft_rules import Dnat, Drop, Goto, Rule
 from netlab.model.rules import Family, IPAddress, Protocol
 
 
@@ -15,6 +15,10 @@ class KeyType(StrEnum):
     ADDRESS = "addr"
     PROTOCOL = "inet_proto"
     PORT = "inet_service"
+
+
+ENDPOINT = (KeyType.ADDRESS, KeyType.PORT)
+"""What a map of endpoints holds."""
 
 
 class Hook(NamedTuple):
@@ -41,6 +45,7 @@ class Set(NamedTuple):
     """A set of keys, or with `verdicts` a map of them to what becomes of a packet.
 
     With `seconds` rules put clients in, and the kernel takes them out after that time; it holds at most `size` then.
+    With `one_of` it is a map of keys, each with a number below that behind it (`Drawn`), to endpoints.
     """
 
     name: str
@@ -49,6 +54,11 @@ class Set(NamedTuple):
     seconds: int | None = None
     size: int | None = None
     verdicts: bool = False
+    one_of: int | None = None
+
+
+class Drawn(int):
+    """A number drawn by chance, as a part of a key; other numbers there are ports."""
 
 
 Key = tuple[IPAddress | Protocol | int, ...]
@@ -56,11 +66,11 @@ Key = tuple[IPAddress | Protocol | int, ...]
 
 
 class Element(NamedTuple):
-    """What one set or map holds: a key, in a map with a verdict."""
+    """What one set or map holds: a key, in a map with what becomes of its packets."""
 
     set: str
     key: Key
-    verdict: Goto | Drop | None = None
+    leads_to: Goto | Drop | Dnat | None = None
     comment: str = ""
 
 

@@ -19,6 +19,8 @@ OF_ALL_SERVICES = frozenset({names.SERVICES, names.NODEPORTS, names.EXTERNAL_SER
 OTHER_ORDER = "these rules, but in another order"
 _OF_A_SERVICE = re.compile(r"([a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*)(?=[:/ ]|$)")
 """`default/web` at the beginning of a comment: `default/web:http cluster IP`."""
+_LEADS_TO = re.compile(r" -> | : ")
+"""Between the key of an entry and what it leads to, which other Services may lead to as well."""
 _PRIORITY = re.compile(rf"priority (?:({'|'.join(PRIORITIES)})|(-?\d+))( [+-] \d+)?")
 _IN_A_NAME = re.compile(r"(?:service|external|firewall|endpoint|affinity)-[A-Z0-9]+-(.+?)/(?:tcp|udp|sctp)/")
 
@@ -103,7 +105,7 @@ def _service_of(rule: ListedRule) -> str | None:
 def _entry_concerns(rule: ListedRule, service: ServiceSpelled) -> bool:
     if named := _service_of(rule):
         return named == service.name
-    key = rule.rule.partition(" -> ")[0]
+    key = _LEADS_TO.split(rule.rule)[0]
     parts = re.split(r"[ ,]", key)
     words = {word for part in parts for word in (part, *part.rpartition(":")[::2], part.rpartition(":")[0].strip("[]"))}
     return bool(words & (service.addresses | service.node_ports))

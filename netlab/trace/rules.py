@@ -12,6 +12,7 @@ from netlab.proxy.addresses import host_network
 from netlab.proxy.iptables import names as iptables_names
 from netlab.proxy.iptables.service import ServiceRules, spell_service
 from netlab.proxy.nftables import names as nftables_names
+from netlab.proxy.nftables.choosing import CHAINS, Draw, choosing_rule
 from netlab.proxy.nftables.rule_text import WORDS
 from netlab.proxy.nftables.rule_text import rule_text as nft_rule_text
 from netlab.proxy.nftables.service import spell_service as spell_in_nftables
@@ -153,32 +154,46 @@ def _in_nftables(policy: Policy, choice: Choice, endpoint: Endpoint, packet: Pac
     spelled = spell_in_nftables(route, mark=policy.proxy.config.masquerade_mark)
     wanted = nftables_names.SERVICE_NODEPORTS if at_port else nftables_names.SERVICE_IPS
     key = _key(packet)[1:] if at_port else _key(packet)
-    element = next((each for each in spelled.elements if (each.set, each.key) == (wanted, key)), None)
-    found = f"{{ {_element(element)} }}" if element else ""
+    claimed = {each[:2]: each for each in spelled.elements}
     ip = WORDS[family].ip
     to_node = (
         f"{ip} daddr @nodeport-ips meta l4proto . th dport" if at_port else f"{ip} daddr . meta l4proto . th dport"
     )
-    yield RuleHit(chain="services", rule=f"{to_node} vmap @{wanted} {found}", comment=str(route.key))
+    yield RuleHit(
+        chain="services", rule=f"{to_node} vmap @{wanted}{_held(claimed.get((wanted, key)))}", comment=str(route.key)
+    )
+    local = choice.endpoints == route.local != route.cluster
+    own, shared = ("local-", nftables_names.LOCAL_ENDPOINTS) if local else ("service-", nftables_names.ENDPOINTS)
+    translation = nft_rules.Dnat(endpoint.address, endpoint.port)
     ends = (
-        nft_rules.Dnat(endpoint.address, endpoint.port),
+        translation,
         nft_rules.Goto(f"endpoint-{nftables_names.endpoint_name(route.key, endpoint)}"),
+        nft_rules.Goto(shared),
     )
     for chain in spelled.chains:
         for rule in chain.rules:
             known = any(isinstance(part, nft_rules.InSet) for part in rule.parts)
-            if rule.parts[-1] in ends and not known and _serves(chain.name, choice, endpoint):
+            if rule.parts[-1] in ends and not known and chain.name.startswith((own, "endpoint-")):
                 yield RuleHit(chain=chain.name, rule=nft_rule_text(rule, family), probability=_chance(rule))
-
-
-def _serves(chain: str, choice: Choice, endpoint: Endpoint) -> bool:
-    """Whether it is the chain of the policy that was followed, or that of the endpoint."""
-    follows_local = choice.endpoints == choice.claim.route.local != choice.claim.route.cluster
-    return chain.startswith(("local-" if follows_local else "service-", "endpoint-"))
+    draw = claimed.get((CHAINS[shared][at_port], key))
+    if isinstance(draw, Draw):
+        chosen = next((each for each in draw.elements() if each.leads_to == translation), None)
+        rule = choosing_rule(draw.sized)
+        yield RuleHit(chain=shared, rule=f"{nft_rule_text(rule, family)}{_held(chosen)}", probability=_chance(rule))
 
 
 def _chance(rule: nft_rules.Rule) -> float | None:
-    return next((1 / part.count for part in rule.parts if isinstance(part, nft_rules.OneIn)), None)
+    for part in rule.parts:
+        if isinstance(part, nft_rules.OneIn):
+            return 1 / part.count
+        if isinstance(part, nft_rules.DnatByMap):
+            return 1 / part.one_of
+    return None
+
+
+def _held(element: object) -> str:
+    """The element that a packet finds in a map."""
+    return f" {{ {_element(element)} }}" if isinstance(element, Element) else ""
 
 
 def _key(packet: Packet) -> Key:
@@ -199,7 +214,7 @@ def _nftables_end(policy: Policy, packet: Packet, block: Block) -> Iterator[Rule
         keys = (_key(packet), _key(packet)[1:])
         maps = (nftables_names.NO_ENDPOINT_SERVICES, nftables_names.NO_ENDPOINT_NODEPORTS, nftables_names.FIREWALL_IPS)
         for each in spelled.elements:
-            if each.set in maps and each.key in keys:
+            if isinstance(each, Element) and each.set in maps and each.key in keys:
                 yield RuleHit(chain=each.set, rule=_element(each), comment=str(block.cause.route.key))
                 return
     ip = "ip" if packet.dst.version == 4 else "ip6"

@@ -54,10 +54,10 @@ def service(number: int) -> Service:
     return Service.model_validate({"metadata": {"name": f"svc-{number}", "namespace": "default"}, "spec": spec})
 
 
-def endpoints(number: int, *, shift: int = 0) -> EndpointSlice:
-    """Two endpoints; with `shift` the second is another one."""
+def endpoints(number: int, *, shift: int = 0, count: int = 2) -> EndpointSlice:
+    """Two endpoints or more; with `shift` all but the first are other ones."""
     first = IPv4Address("10.128.0.2") + 4 * number
-    addresses = (first, first + 1 + shift)
+    addresses = (first, *(first + at + shift for at in range(1, count)))
     return EndpointSlice.model_validate(
         {
             "metadata": {

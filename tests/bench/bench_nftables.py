@@ -3,11 +3,14 @@
     python tests/bench/bench_nftables.py [SERVICES ...]        1000, 5000 and 10000 where none is said; as root
 
 Services of two endpoints each. Milliseconds: `firstSync` from objects in memory to rules in the kernel, `oneEndpoint`
-from one EndpointSlice to rules in the kernel (medians of five and of twenty). Beside them what `nft -f` takes for
-kube-proxy's own layout of the same Services, with an anonymous map for each (`kubeProxysLayout`, median of three, in
-turns with the first syncs; once where there are more than 10000), and, medians of twenty, for one element of a set
-among them (`oneElement`); and what the kernel alone takes for the rules of one Service anew, sent as bytes that were
-ready (`kernelAlone`). `firstSyncs` and `kubeProxysLayouts` are what the medians are of.
+from one EndpointSlice, in which one of the two is another, to rules in the kernel (medians of five and of twenty);
+`anotherEndpoint` the same where a third comes, but for the first Service that has three (`firstOfThree`).
+
+Beside them what `nft -f` takes for kube-proxy's own layout of the same Services, with an anonymous map for each
+(`kubeProxysLayout`, median of three, in turns with the first syncs; once where there are more than 10000), and, medians
+of twenty, for one element of a set among them (`oneElement`); and what the kernel alone takes for what leads to one
+Service's two endpoints, deleted and made again by bytes that were ready (`kernelAlone`). `firstSyncs` and
+`kubeProxysLayouts` are what the medians are of.
 """
 
 from __future__ import annotations
@@ -28,14 +31,14 @@ from netlab.agents.kube_proxy.core import Proxier
 from netlab.kernel.nft_messages import Messages
 from netlab.kernel.nft_socket import NftSocket
 from netlab.model.modes import ProxyMode
-from netlab.model.nft_rules import Dnat, OfProtocol, OneIn, Rule
-from netlab.model.nft_tables import AddRule, FlushChain
+from netlab.model.nft_rules import Dnat
+from netlab.model.nft_tables import AddElements, DeleteElements
 from netlab.model.objects import KubernetesObject
 from netlab.model.rules import Family, Protocol
 from netlab.proxy.collector import collector_resting
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.nftables.names import TABLE, port_name
-from netlab.proxy.ports import PortKey, ServiceName
+from netlab.proxy.nftables.choosing import Draw
+from netlab.proxy.nftables.names import ENDPOINTS, TABLE
 
 SIZES = (1000, 5000, 10000)
 ROUNDS, CHANGES = 5, 20
@@ -82,6 +85,12 @@ def one_endpoint(proxier: Proxier, number: int) -> float:
     return milliseconds(lambda: (proxier.put(changed), proxier.sync()))
 
 
+def another_endpoint(proxier: Proxier, number: int) -> float:
+    """A third one, beside the two that are there."""
+    changed = endpoints(number, shift=1, count=3)
+    return milliseconds(lambda: (proxier.put(changed), proxier.sync()))
+
+
 def one_element() -> float:
     """A ClusterIP into its set, and out again: half of both."""
     words = "element ip kube-proxy cluster-ips { 192.0.2.1 }"
@@ -89,11 +98,12 @@ def one_element() -> float:
 
 
 def kernel_alone(by: NftSocket, number: int) -> float:
-    """The rules of one Service, deleted and made again."""
-    chain = f"service-{port_name(PortKey(ServiceName('default', f'svc-{number}'), '', Protocol.TCP, Family.IPV4))}"
-    first, second = (Dnat(IPv4Address(each.addresses[0]), 8080) for each in endpoints(number, shift=2).endpoints or ())
-    tcp = OfProtocol(Protocol.TCP)
-    changes = (FlushChain(chain), AddRule(chain, Rule((OneIn(2), tcp, first))), AddRule(chain, Rule((tcp, second))))
+    """What leads to the endpoints of one Service, deleted and made again."""
+    key = (IPv4Address(str(service(number).spec.cluster_ip)), Protocol.TCP, 80)
+    targets = tuple(Dnat(IPv4Address(each.addresses[0]), 8080) for each in endpoints(number, shift=1).endpoints or ())
+    draw = Draw(ENDPOINTS, key, targets)
+    elements = tuple(draw.elements())
+    changes = (DeleteElements(elements[0].set, elements), AddElements(elements[0].set, elements))
     made = Messages(Family.IPV4, TABLE)
     packed = [made.of(each, number=at) for at, each in enumerate(changes, start=1)]
     refused: list[object] = []
@@ -138,8 +148,9 @@ def measure(count: int) -> dict[str, object]:
     with closing(fed(objects)) as proxier:
         proxier.sync()
         changes = [one_endpoint(proxier, n * count // CHANGES) for n in range(CHANGES)]
-    with closing(NftSocket()) as by:
-        alone = [kernel_alone(by, n * count // CHANGES) for n in range(CHANGES)]
+        with closing(NftSocket()) as by:
+            alone = [kernel_alone(by, n * count // CHANGES) for n in range(CHANGES)]
+        first_of_three, *others = [another_endpoint(proxier, n * count // CHANGES) for n in range(CHANGES)]
     element = statistics.median(one_element() for _ in range(CHANGES))
     first, theirs, one = map(statistics.median, (syncs, layouts, changes))
     return {
@@ -151,6 +162,8 @@ def measure(count: int) -> dict[str, object]:
         "timesFaster": round(theirs / first, 1),
         "oneEndpoint": round(one, 2),
         "kernelAlone": round(statistics.median(alone), 2),
+        "anotherEndpoint": round(statistics.median(others), 2),
+        "firstOfThree": round(first_of_three, 2),
         "oneElement": round(element, 1),
         "ratio": round(one / element, 2),
         "peakMegabytes": round(peak, 1),

@@ -88,7 +88,11 @@ def test_in_mode_nftables_it_shows_chains_and_maps(lab: Lab) -> None:
     assert len(elements) == 1
     assert elements[0].startswith("10.96.0.80 . tcp . 80 : goto service-")
     chain = elements[0].rpartition(" ")[2]
-    assert [rule["rule"].rpartition(" ")[2] for rule in found[chain]] == ["10.244.0.2:8080", "10.244.1.2:8080"]
+    assert [rule["rule"] for rule in found[chain]] == ["goto endpoints"]
+    look, _ = found["endpoints"]
+    assert look["rule"].endswith(" numgen random mod 2 map @endpoints-2")
+    endpoints = {rule["rule"].partition(" : ")[2] for rule in found["map endpoints-2"]}
+    assert endpoints == {"10.244.0.2 . 8080", "10.244.1.2 . 8080"}
 
 
 def test_nothing_differs_as_long_as_nobody_touches_the_rules(lab: Lab) -> None:

@@ -492,7 +492,10 @@ def test_in_mode_nftables_the_chains_of_kube_proxy_are_told(modern: Lab) -> None
     journey = until(modern, "web-2", "pod/shell", "service/web:80")
     assert changes(journey)[0] == ("request", "node/node1", "kube-proxy/nat-prerouting", ("dst", "dport"))
     translated = next(hop for hop in journey.hops if hop.changed)
-    assert "dnat to 10.244.1.2:8080" in translated.rules[-1].rule
+    chains = [rule.chain for rule in translated.rules]
+    assert chains[-3:] == ["services", "service-PFISGYVC-default/web/tcp/", "endpoints"], chains
+    assert (translated.rules[-1].rule[:8], translated.rules[-1].probability) == ("dnat ip ", 0.5)
+    assert str(translated.packet.dst) == "10.244.1.2"
     assert not any(hop.hook.startswith("netlab-trace") for hop in journey.hops)
     assert left_on(modern, "node1") == ""
 

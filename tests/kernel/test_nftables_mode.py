@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from nft_reference import Seen, read_listing
+from nft_reference import Seen, as_kube_proxy_has_it, read_listing
 from proxy_objects import CASES, CONFIG, documents, endpoint_slice, node, service
 from proxy_reference import cases, flags_of
 from proxy_tables.case import AFFINITY, BALANCED, BOTH, FAR, HERE, INGRESS, NODE_PORT, RANGES, THERE
@@ -77,13 +78,23 @@ def test_the_kernel_holds_what_the_real_kube_proxy_wrote(case: Path) -> None:
     for _ in range(2):
         with closing(proxier(*objects, config=config)) as proxy:
             proxy.sync(full=True)
-        assert {family: table for family, table in listing().items() if family in real} == real
+        held = {ip: as_kube_proxy_has_it(table, ip=ip) for ip, table in listing().items() if ip in real}
+        assert held == real
 
 
 WEB = service(spec=NODE_PORT)
 MORE = endpoint_slice(FAR, name="web-2")
 STICKY = service(spec={**NODE_PORT, **AFFINITY})
 SHORT = {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}}
+BEHIND_NAT = """
+table ip seen {
+    chain output {
+        type filter hook output priority -50
+        ip daddr 10.96.0.10 counter
+    }
+}
+"""
+ON_NODE = {"internalTrafficPolicy": "Local"}
 CHANGES: dict[str, tuple[tuple[KubernetesObject, ...], tuple[KubernetesObject, ...]]] = {
     "an endpoint comes": ((WEB, endpoint_slice(HERE)), (WEB, endpoint_slice(*BOTH))),
     "an endpoint goes": ((WEB, endpoint_slice(*BOTH)), (WEB, endpoint_slice(THERE))),
@@ -96,6 +107,14 @@ CHANGES: dict[str, tuple[tuple[KubernetesObject, ...], tuple[KubernetesObject, .
     "affinity gets another time": (
         (STICKY, endpoint_slice(*BOTH)),
         (service(spec={**NODE_PORT, **AFFINITY, **SHORT}), endpoint_slice(*BOTH)),
+    ),
+    "affinity gets another time, and the node's own endpoints a chain": (
+        (STICKY, endpoint_slice(*BOTH)),
+        (service(spec={**NODE_PORT, **AFFINITY, **SHORT, **ON_NODE}), endpoint_slice(*BOTH)),
+    ),
+    "affinity gets another time, and a chain goes": (
+        (service(spec={**NODE_PORT, **AFFINITY, **SHORT, **ON_NODE}), endpoint_slice(*BOTH)),
+        (STICKY, endpoint_slice(*BOTH)),
     ),
     "source ranges are set": (
         (service(spec=BALANCED, status=INGRESS), endpoint_slice(*BOTH)),
@@ -154,6 +173,22 @@ def test_what_is_written_is_left_alone_while_nobody_touches_it_and_made_good_whe
         nft("delete", "table", "ip6", "kube-proxy")
         assert proxy.sync(full=True).changed is True
         assert listing() == right
+
+
+def test_a_packet_that_finds_no_endpoint_between_two_numbers_of_them_is_dropped_and_not_let_through() -> None:
+    """As if it had looked into the map for one endpoint before, and into that for two after the second went."""
+    names = service(spec={"ports": [{"port": 53, "protocol": "UDP"}]})
+    endpoints = endpoint_slice(*BOTH, ports=[{"name": "", "port": 53, "protocol": "UDP"}])
+    with closing(proxier(names, endpoints)) as proxy, socket.socket(type=socket.SOCK_DGRAM) as client:
+        proxy.sync()
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        subprocess.run(["ip", "route", "add", "10.0.0.0/8", "dev", "lo"], check=True)
+        nft("-f", "-", text=BEHIND_NAT)
+        client.sendto(b"translated", ("10.96.0.10", 53))
+        nft("flush", "map", "ip", "kube-proxy", "endpoints-2")
+    with socket.socket(type=socket.SOCK_DGRAM) as client, pytest.raises(PermissionError):  # its own node's rules end it
+        client.sendto(b"lost", ("10.96.0.10", 53))
+    assert "counter packets 0 " in nft("list", "table", "ip", "seen")
 
 
 def test_somebody_elses_table_stays_and_is_no_reason_to_write() -> None:

@@ -15,6 +15,7 @@ from netlab.model.nft_rules import (
     AddressInAny,
     ByMap,
     Dnat,
+    DnatByMap,
     Drop,
     Field,
     FlipMark,
@@ -36,7 +37,7 @@ from netlab.model.nft_rules import (
     Side,
     Translated,
 )
-from netlab.model.nft_tables import AddElements, AddRule, Change, DeleteElements, Element
+from netlab.model.nft_tables import AddElements, AddRule, Change, DeleteElements, Drawn, Element
 from netlab.model.rules import Family, Protocol
 from netlab.proxy.nftables.rule_text import rule_text
 from netlab.proxy.nftables.text import change_text
@@ -58,6 +59,9 @@ WORDS: dict[str, Part] = {
     "meta mark set meta mark ^ 0x00004000": FlipMark(0x4000),
     "update @some { ip saddr }": RememberSource("some"),
     "dnat to 10.244.1.5:8080": Dnat(ip_address("10.244.1.5"), 8080),
+    "dnat ip to meta l4proto . th dport . numgen random mod 3 map @some": DnatByMap(
+        (Field.PROTOCOL, Field.PORT), 3, "some"
+    ),
     "masquerade fully-random": Masquerade(fully_random=True),
     "jump services": Jump("services"),
     "goto services": Goto("services"),
@@ -95,15 +99,17 @@ def test_expressions_follow_one_another_without_a_gap() -> None:
     assert names == ["numgen", "cmp", "meta", "cmp", "immediate", "immediate", "nat"]
 
 
+DRAWN = Element("some-2", (Protocol.UDP, 53, Drawn(1)), Dnat(ip_address("10.244.1.5"), 5353))
 ELEMENT = Element("service-ips", (ip_address("10.96.0.10"), Protocol.TCP, 80), Goto("web"), "default/web")
 CHANGES: dict[str, Change] = {
     'add element ip kube-proxy service-ips { 10.96.0.10 . tcp . 80 comment "default/web" : goto web }': AddElements(
         "service-ips", (ELEMENT,)
     ),
+    "add element ip kube-proxy some-2 { udp . 53 . 1 : 10.244.1.5 . 5353 }": AddElements("some-2", (DRAWN,)),
     "delete element ip kube-proxy service-ips { 10.96.0.10 . tcp . 80 }": DeleteElements("service-ips", (ELEMENT,)),
 }
 
 
-@pytest.mark.parametrize(("words", "change"), CHANGES.items(), ids=["added", "deleted"])
+@pytest.mark.parametrize(("words", "change"), CHANGES.items(), ids=["added", "drawn", "deleted"])
 def test_elements_are_said_as_nft_says_them(words: str, change: Change) -> None:
     assert change_text(change, Family.IPV4) == words

@@ -209,6 +209,11 @@ def test_every_rule_of_nftables_that_netlab_writes_has_words(lab: str) -> None:
             "numgen random mod 3 0 meta l4proto tcp dnat to 10.244.0.2:8080",
             "packets picked by chance, one of 3 by tcp: the destination becomes 10.244.0.2:8080",
         ),
+        (
+            "dnat ip6 to ip6 daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints-3",
+            "all packets: the destination becomes what the map endpoints-3 has for them and a number drawn by chance, "
+            "one of 3",
+        ),
         ("udp sport 7 notrack", "packets udp sport 7 notrack: count them"),
     ],
 )
@@ -219,6 +224,12 @@ def test_a_rule_of_nftables_is_said_in_words(rule: str, words: str) -> None:
 def test_elements_of_maps_and_sets_are_said_in_words() -> None:
     assert explain_element("map service-ips", "10.96.0.80 . tcp . 80 : goto service-X") == (
         "packets to 10.96.0.80 tcp port 80: go on in service-X"
+    )
+    assert explain_element("map endpoints-2", "10.96.0.80 . tcp . 80 . 1 : 10.244.0.2 . 8080") == (
+        "packets to 10.96.0.80 tcp port 80 that drew 1: the destination becomes 10.244.0.2:8080"
+    )
+    assert explain_element("map nodeport-endpoints-2", "udp . 30053 . 0 : fd00:10:244::2 . 53") == (
+        "packets to udp port 30053 that drew 0: the destination becomes [fd00:10:244::2]:53"
     )
     assert explain_element("set cluster-ips", "10.96.0.80") == "10.96.0.80 is one of cluster-ips"
 
@@ -274,6 +285,19 @@ def test_of_one_service_in_nftables_there_are_its_elements() -> None:
     assert "kube-dns" not in text
     assert "10.96.0.90" not in text
     assert "service-SUSTUHLJ-default/web/tcp/http" in names(table)
+    rules = {chain.name: [rule.rule for rule in chain.rules] for chain in table.chains}
+    assert rules["endpoints"] == [
+        "dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints-2",
+        "dnat ip to meta l4proto . th dport . numgen random mod 2 map @nodeport-endpoints-2",
+        'drop comment "its endpoints were just being changed: the next attempt finds them"',
+    ]
+    assert {rule.split(" . ")[0] for rule in rules["map endpoints-2"]} == {"10.96.0.80"}
+
+
+def test_what_leads_to_the_same_endpoints_from_another_services_port_is_not_there() -> None:
+    table = narrowed(in_packet_order(nft_table("nftables")), WEB)
+    assert "map endpoints-2" in names(table)
+    assert "map nodeport-endpoints-2" not in names(table)
 
 
 def test_a_service_without_rules_leaves_only_what_is_for_all() -> None:

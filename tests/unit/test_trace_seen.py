@@ -181,6 +181,7 @@ def test_what_the_kernel_calls_a_chains_end_may_be_a_rule_without_a_condition(ki
         ("-A A -m comment --comment word -j B", "word", None),
         ("-A A -m statistic --mode random --probability 0.33333333349 -j B", None, 0.33333333349),
         ("numgen random mod 4 0 meta l4proto tcp dnat to 10.244.0.2:8080", None, 0.25),
+        ("dnat ip to meta l4proto . th dport . numgen random mod 8 map @nodeport-endpoints-8", None, 0.125),
         ('ip daddr 10.0.0.1 counter drop comment "by hand"', "by hand", None),
     ],
 )

@@ -16,7 +16,7 @@ from netlab.probe.tracing.passings import Passing, Scene
 from netlab.probe.tracing.visits import Visit, is_dropped_by_policy, is_end, stage_of
 
 _COMMENT = re.compile(r'(?:--comment (?:"((?:[^"\\]|\\.)*)"|(\S+)))|(?:\bcomment "((?:[^"\\]|\\.)*)")')
-_CHANCE = re.compile(r"--mode random --probability (\d+\.\d+)|numgen random mod (\d+)(?: offset \d+)? (?:<|0|vmap)")
+_CHANCE = re.compile(r"--mode random --probability (\d+\.\d+)|numgen random mod (\d+)(?: offset \d+)? (?:<|0|vmap|map)")
 FIELDS = ("src", "sport", "dst", "dport", "mark")
 """What may be changed on the way."""
 

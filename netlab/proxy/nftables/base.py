@@ -31,11 +31,10 @@ from netlab.model.nft_tables import Chain, Element, Hook, KeyType, Set
 from netlab.model.rules import Family, IPAddress, IPNetwork
 from netlab.proxy.config import NodeFacts, ProxyConfig, local_traffic
 from netlab.proxy.nftables import names
+from netlab.proxy.nftables.choosing import TO_PORT, TO_SERVICE
 from netlab.proxy.nftables.service import local_match
 
 LOOPBACK: dict[Family, IPNetwork] = {Family.IPV4: IPv4Network("127.0.0.0/8"), Family.IPV6: IPv6Network("::1/128")}
-TO_PORT = (Field.PROTOCOL, Field.PORT)
-TO_SERVICE = (Field.DESTINATION, *TO_PORT)
 
 
 def base_sets() -> tuple[Set, ...]:

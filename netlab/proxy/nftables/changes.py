@@ -28,7 +28,8 @@ from netlab.model.nft_tables import (
     Table,
     TablePatch,
 )
-from netlab.proxy.nftables.service import ServiceRules
+from netlab.proxy.nftables.choosing import CHAINS
+from netlab.proxy.nftables.spelling import Spelling
 
 ELEMENTS_A_CHANGE = 100
 """So many fit into one netlink attribute, which takes 64 KB, with the longest names."""
@@ -49,24 +50,27 @@ def replacing(table: Table, memory: Memory) -> list[Change]:
     ]
 
 
-def growing(base: Table, services: Iterable[ServiceRules], elements: Iterable[Element]) -> Iterator[Change]:
+def growing(spelling: Spelling) -> Iterator[Change]:
     """Make a table that is not there, but for the chains that packets come to by hooks: those make it count.
 
-    So it need not be one transaction, and may be made while its Services are still being spelled. `elements` are asked
-    for after the last of them.
+    So it need not be one transaction, and may be made while its Services are still being spelled.
     """
+    base = spelling.base()
     inner = [chain for chain in base.chains if not chain.hook]
     yield AddTable(COMMENT)
     yield from map(AddSet, base.sets)
-    yield from map(AddChain, inner)
+    yield from map(AddChain, (*inner, *map(Chain, CHAINS)))
     yield from _fill(inner)
-    for service in services:
+    for service in spelling.services():
         yield from map(AddSet, service.sets)
         for chain in service.chains:  # each leads only to those before it
             yield AddChain(chain)
             for rule in chain.rules:
                 yield AddRule(chain.name, rule)
-    yield from _elements(AddElements, elements)
+    shared = spelling.choosing()
+    yield from map(AddSet, shared.sets)
+    yield from _fill(shared.chains)
+    yield from _elements(AddElements, spelling.elements())
 
 
 def hooking(base: Table) -> list[Change]:
@@ -79,17 +83,15 @@ def patching(patch: TablePatch) -> list[Change]:
     """Do a patch: packets in between meet all of it or nothing."""
     gone = [each.name for each in patch.sets_gone]
     anew = [each.name for each in patch.sets if each.name in gone]
-    flushes = [FlushChain(chain.name) for chain in patch.chains]
     return [
-        *(flushes if anew else ()),
+        *map(AddChain, patch.chains),
+        *(FlushChain(chain.name) for chain in patch.chains),
+        *map(FlushChain, patch.chains_gone),
         *map(DeleteSet, anew),
         *map(AddSet, patch.sets),
-        *map(AddChain, patch.chains),
-        *(() if anew else flushes),
         *_elements(DeleteElements, patch.elements_gone),
         *_fill(patch.chains),
         *_elements(AddElements, patch.elements),
-        *map(FlushChain, patch.chains_gone),
         *map(DeleteChain, patch.chains_gone),
         *(DeleteSet(name) for name in gone if name not in anew),
     ]

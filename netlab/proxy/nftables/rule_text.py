@@ -13,6 +13,7 @@ from netlab.model.nft_rules import (
     AddressInAny,
     ByMap,
     Dnat,
+    DnatByMap,
     Drop,
     Field,
     FlipMark,
@@ -78,7 +79,7 @@ def _part(part: Part, ip: str) -> str:  # noqa: PLR0911, PLR0912 (a table)
         case Marked(mark):
             return f"meta mark & {mark:#010x} != 0x00000000"
         case OneIn(count):
-            return f"numgen random mod {count} 0"
+            return f"{drawn_text(count)} 0"
         case ByMap(fields, name):
             return f"{_fields(fields, ip)} vmap @{name}"
         case SetMark(mark):
@@ -89,6 +90,8 @@ def _part(part: Part, ip: str) -> str:  # noqa: PLR0911, PLR0912 (a table)
             return f"update @{name} {{ {ip} saddr }}"
         case Dnat(address, port):
             return f"dnat to {with_port(address, port)}"
+        case DnatByMap(fields, one_of, name):
+            return f"dnat {ip} to {_fields(fields, ip)} . {drawn_text(one_of)} map @{name}"
         case Masquerade(fully_random):
             return "masquerade fully-random" if fully_random else "masquerade"
         case Jump() | Goto() | Drop():
@@ -106,6 +109,11 @@ def verdict_text(verdict: Jump | Goto | Drop) -> str:
             return f"goto {chain}"
         case Jump(chain):
             return f"jump {chain}"
+
+
+def drawn_text(one_of: int) -> str:
+    """A number from 0 that is below so many."""
+    return f"numgen random mod {one_of}"
 
 
 def network_text(network: IPNetwork) -> str:

@@ -1,19 +1,19 @@
 """One Route as nftables: the chains of its own, and what it puts into the maps that Services share.
 
-    service-ips ───────> service-X or local-X ──> an endpoint: dnat
-    service-nodeports ─> external-X ──┘               (with affinity by a chain and a set an endpoint)
+    service-ips ───────> service-X or local-X ──> endpoints or local-endpoints: dnat
+    service-nodeports ─> external-X ──┘               (with affinity a chain and a set for each endpoint)
     firewall-ips ──────> firewall-X: drop outsiders, before anything is translated
     no-endpoint-...  ──> reject-chain, or drop
 
 kube-proxy picks the endpoint by an anonymous map for each Service, `dnat to numgen random mod 3 map {...}`, in which
-nearly all of its time is spent in the kernel. Here it is as many rules as there are endpoints, each chosen with the
-chance that leaves all alike: packets fare the same, and the kernel takes them a hundred times faster.
+nearly all of its time is spent in the kernel. Here Services share maps with names (`choosing`): packets fare the same,
+and the kernel takes them hundreds of times faster. With affinity there are as many rules as endpoints, each followed
+with the chance that leaves all alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, collapse_addresses
 from typing import NamedTuple, cast
 
@@ -36,10 +36,11 @@ from netlab.model.nft_rules import (
     Side,
 )
 from netlab.model.nft_tables import Chain, Element, Key, KeyType, Set
-from netlab.model.rules import IPAddress, Protocol
+from netlab.model.rules import IPAddress
 from netlab.proxy.config import FromNetwork, LocalTraffic
 from netlab.proxy.decide import Fate, Route
 from netlab.proxy.nftables import names
+from netlab.proxy.nftables.choosing import Draw
 from netlab.proxy.slices import Endpoint
 
 
@@ -48,12 +49,11 @@ class ServiceRules(NamedTuple):
 
     chains: tuple[Chain, ...] = ()
     sets: tuple[Set, ...] = ()
-    elements: tuple[Element, ...] = ()
+    elements: tuple[Element | Draw, ...] = ()
 
 
 NOTHING = ServiceRules()
-OF_PROTOCOL = {protocol: OfProtocol(protocol) for protocol in Protocol}
-ONE_IN = cache(OneIn)
+CHOOSE, CHOOSE_HERE = (Rule((Goto(names.ENDPOINTS),)),), (Rule((Goto(names.LOCAL_ENDPOINTS),)),)
 AFFINITY_SIZE = 65535
 """Clients that the memory of one endpoint holds."""
 
@@ -87,17 +87,21 @@ class _Speller:
 
     # --- in shared sets and maps
 
-    def elements(self) -> list[Element]:
+    def elements(self) -> list[Element | Draw]:
         route, port = self.route, self.port
-        found = [Element(names.CLUSTER_IPS, (port.cluster_ip,))]
+        found: list[Element | Draw] = [Element(names.CLUSTER_IPS, (port.cluster_ip,))]
         found += [self._hairpin(endpoint) for endpoint in route.reachable if endpoint.local]
-        leads_on = self._leads_on(route.internal)
-        found.append(self._to_service(port.cluster_ip) if leads_on else self._blocked(port.cluster_ip, route.internal))
+        if self._leads_on(route.internal):
+            key = self._key(port.cluster_ip)
+            found.append(Element(names.SERVICE_IPS, key, Goto(self._policy_chain(route.internal))))
+            found += self._choices(key, (route.internal,), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
+        else:
+            found.append(self._blocked(port.cluster_ip, route.internal))
         if port.externally_accessible:
             found += self._from_outside()
         return found
 
-    def _from_outside(self) -> Iterator[Element]:
+    def _from_outside(self) -> Iterator[Element | Draw]:
         route, port = self.route, self.port
         for address in (*port.external_ips, *port.load_balancer_ips):
             yield from self._outside_address(address)
@@ -113,25 +117,38 @@ class _Speller:
     def _hairpin(self, endpoint: Endpoint) -> Element:
         return Element(names.HAIRPIN, (endpoint.address, endpoint.address, self.key.protocol, endpoint.port))
 
-    def _to_service(self, address: IPAddress) -> Element:
-        return Element(names.SERVICE_IPS, self._key(address), Goto(self._policy_chain(self.route.internal)))
-
     def _blocked(self, address: IPAddress, fate: Fate) -> Element:
         return Element(names.NO_ENDPOINT_SERVICES, self._key(address), _verdict(fate), str(self.key))
 
-    def _outside_address(self, address: IPAddress) -> Iterator[Element]:
+    def _outside_address(self, address: IPAddress) -> Iterator[Element | Draw]:
         """Under policy Local without an endpoint here, Pods and the node still go on; others meet the drop."""
         if not self.route.refused:
-            yield Element(names.SERVICE_IPS, self._key(address), Goto(f"external-{self.name}"))
+            key = self._key(address)
+            yield Element(names.SERVICE_IPS, key, Goto(f"external-{self.name}"))
+            yield from self._choices(key, self._external_fates(), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
         if not self._leads_on(self.route.external):
             yield self._blocked(address, self.route.external)
 
-    def _node_port(self, number: int) -> Iterator[Element]:
+    def _node_port(self, number: int) -> Iterator[Element | Draw]:
         key = (self.key.protocol, number)
         if not self.route.refused:
+            maps = (names.NODEPORT_ENDPOINTS, names.LOCAL_NODEPORT_ENDPOINTS)
             yield Element(names.SERVICE_NODEPORTS, key, Goto(f"external-{self.name}"))
+            yield from self._choices(key, self._external_fates(), *maps)
         if not self._leads_on(self.route.external):
             yield Element(names.NO_ENDPOINT_NODEPORTS, key, _verdict(self.route.external), str(self.key))
+
+    def _choices(self, key: Key, fates: Collection[Fate], everywhere: str, here: str) -> Iterator[Draw]:
+        """Among which endpoints the two maps have packets with the key choose; with affinity the chains choose."""
+        if self.port.affinity_seconds is None:
+            if Fate.CLUSTER in fates:
+                yield Draw(everywhere, key, _targets(self.route.cluster))
+            if Fate.LOCAL in fates:
+                yield Draw(here, key, _targets(self.route.local))
+
+    def _external_fates(self) -> tuple[Fate, ...]:
+        """What may become of packets from outside, and of those that take a short cut."""
+        return (self.route.external, Fate.CLUSTER) if self.route.external_stays_on_node else (self.route.external,)
 
     @staticmethod
     def _leads_on(fate: Fate) -> bool:
@@ -150,9 +167,9 @@ class _Speller:
                 for endpoint in route.reachable
             ]
         if route.cluster:
-            found.append(Chain(f"service-{self.name}", self._policy_rules(route.cluster)))
+            found.append(Chain(f"service-{self.name}", self._policy_rules(route.cluster, CHOOSE)))
         if route.local:
-            found.append(Chain(f"local-{self.name}", self._policy_rules(route.local)))
+            found.append(Chain(f"local-{self.name}", self._policy_rules(route.local, CHOOSE_HERE)))
         if self.port.externally_accessible and not route.refused:
             found.append(Chain(f"external-{self.name}", tuple(self._external_rules())))
         if route.allowed_sources is not None:
@@ -172,21 +189,18 @@ class _Speller:
     def _memory(self, endpoint: Endpoint) -> str:
         return f"affinity-{names.endpoint_name(self.key, endpoint)}"
 
-    def _policy_rules(self, endpoints: tuple[Endpoint, ...]) -> tuple[Rule, ...]:
-        """Clients that are remembered, then every endpoint with the chance that leaves all alike."""
+    def _policy_rules(self, endpoints: tuple[Endpoint, ...], choose: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        """With affinity, clients that are remembered, then every endpoint with the chance that leaves all alike."""
         if self.port.affinity_seconds is None:
-            return _by_chance([self._translate(endpoint) for endpoint in endpoints])
+            return choose
         chains = [Goto(self._endpoint_chain(endpoint)) for endpoint in endpoints]
         known = [InSet((Field.SOURCE,), self._memory(endpoint)) for endpoint in endpoints]
         remembered = map(Rule, zip(known, chains, strict=True))
-        return (*remembered, *_by_chance([(chain,) for chain in chains]))
+        return (*remembered, *_by_chance(chains))
 
     def _endpoint_rules(self, endpoint: Endpoint) -> Iterator[Rule]:
         yield Rule((RememberSource(self._memory(endpoint)),))
-        yield Rule(self._translate(endpoint))
-
-    def _translate(self, endpoint: Endpoint) -> tuple[OfProtocol, Dnat]:
-        return OF_PROTOCOL[self.key.protocol], Dnat(endpoint.address, endpoint.port)
+        yield Rule((OfProtocol(self.key.protocol), Dnat(endpoint.address, endpoint.port)))
 
     def _external_rules(self) -> Iterator[Rule]:
         if not self.route.external_stays_on_node:
@@ -210,14 +224,14 @@ class _Speller:
         yield Rule((AddressInAny(Side.SOURCE, allowed, negated=True), Drop()))
 
 
-def _by_chance(ends: Sequence[tuple[Part, ...]]) -> tuple[Rule, ...]:
+def _targets(endpoints: Iterable[Endpoint]) -> tuple[Dnat, ...]:
+    return tuple([Dnat(endpoint.address, endpoint.port) for endpoint in endpoints])
+
+
+def _by_chance(ends: Sequence[Part]) -> Iterator[Rule]:
     """One rule for each end: the first taken by one packet in so many, the last by all that come so far."""
-    return tuple(
-        [
-            Rule((ONE_IN(left), *end) if left > 1 else end)
-            for left, end in zip(range(len(ends), 0, -1), ends, strict=True)
-        ]
-    )
+    for left, end in zip(range(len(ends), 0, -1), ends, strict=True):
+        yield Rule((OneIn(left), end) if left > 1 else (end,))
 
 
 def _verdict(fate: Fate) -> Goto | Drop:

@@ -1,13 +1,14 @@
 """A whole table, and what must change in it when a Route does.
 
 Several Service ports may want the same element (a ClusterIP's, an endpoint's hairpin): it stays until the last of them
-has gone. If they disagree about its verdict, as two Services do that claim one external address and port, the first by
-name has it.
+has gone. If they disagree about where it leads, as two Services do that claim one external address and port, the first
+by name has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from netlab.model.nft_tables import Chain, Element, Key, Set, Table, TablePatch
@@ -16,12 +17,14 @@ from netlab.proxy.collector import collector_resting
 from netlab.proxy.config import NodeFacts, ProxyConfig, nodeport_listeners
 from netlab.proxy.decide import Route
 from netlab.proxy.nftables.base import base_chains, base_elements, base_sets
+from netlab.proxy.nftables.choosing import Draw, SizedMap, choosing_chains, maps
 from netlab.proxy.nftables.service import NOTHING, ServiceRules, spell_service
 from netlab.proxy.ports import PortKey
 
 T = TypeVar("T", Chain, Set)
 Place = tuple[str, Key]
 """A set, and a key in it."""
+Claim = Element | Draw
 
 
 def spell(
@@ -53,8 +56,11 @@ class Spelling:
         self._listeners = nodeport_listeners(config, local_addresses=local_addresses, family=family)
         self._base = base_chains(config, node, family=family, listeners=self._listeners)
         self._routes: dict[PortKey, Route] = {}
-        self._claims: dict[Place, dict[PortKey, Element]] = {}
+        self._claims: dict[Place, dict[PortKey, Claim]] = {}
+        self._sized: Counter[SizedMap] = Counter()
+        """How many choices there are among so many endpoints."""
         self._rule_count = 0
+        """Of the Services' own chains."""
         self._fresh = True
 
     @property
@@ -67,7 +73,7 @@ class Spelling:
         """How many rules there are, after the last update."""
         if self._fresh:
             self._spell_all()
-        return self._rule_count
+        return self._rule_count + sum(map(_rules_of, (self._base, self.choosing().chains)))
 
     def start(self, routes: Mapping[PortKey, Route]) -> None:
         """Forget everything and take in these Routes."""
@@ -79,10 +85,10 @@ class Spelling:
         """The table as it is after the last update, whole."""
         with collector_resting():
             services = self._spell_all()
-        base = self.base()
+        base, shared = self.base(), self.choosing()
         return base._replace(
-            sets=(*base.sets, *(each for service in services for each in service.sets)),
-            chains=(*base.chains, *(chain for service in services for chain in service.chains)),
+            sets=(*base.sets, *shared.sets, *(each for service in services for each in service.sets)),
+            chains=(*base.chains, *shared.chains, *(chain for service in services for chain in service.chains)),
             elements=tuple(self.elements()),
         )
 
@@ -92,21 +98,27 @@ class Spelling:
 
     def services(self) -> Iterator[ServiceRules]:
         """Every Route's rules, spelled as they are asked for; on the way, who claims what."""
-        fresh, count = self._fresh, sum(len(chain.rules) for chain in self._base)
+        fresh, count = self._fresh, 0
         for key, route in self._routes.items():
             rules = self._spelled(route)
             if fresh:
-                count += _rules_of(rules)
+                count += _rules_of(rules.chains)
                 for element in rules.elements:
                     self._claims.setdefault(element[:2], {})[key] = element
             yield rules
         if fresh:
             self._fresh, self._rule_count = False, count
+            self._sized = Counter(_sized(map(_winner, self._claims.values())))
+
+    def choosing(self) -> ServiceRules:
+        """The chains that choose endpoints for Services, and the maps that they look into, once those are spelled."""
+        return ServiceRules(choosing_chains(self._sized), tuple(maps(self._sized)))
 
     def elements(self) -> Iterator[Element]:
         """What all sets and maps hold, once `services` are spelled."""
         yield from base_elements(self._listeners)
-        yield from map(_winner, self._claims.values())
+        for each in map(_winner, self._claims.values()):
+            yield from _elements(each)
 
     def update(self, changed: Mapping[PortKey, Route | None]) -> TablePatch:
         """Take in the Routes that changed (None: the port is gone); the least that must change in the table."""
@@ -121,16 +133,18 @@ class Spelling:
             self._routes.pop(key, None)
             if (route := changed[key]) is not None:
                 self._routes[key] = route
-        self._rule_count += sum(_rules_of(new) - _rules_of(old) for _, old, new in differences)
+        self._rule_count += sum(_rules_of(new.chains) - _rules_of(old.chains) for _, old, new in differences)
+        before = self.choosing()
         gone, come = self._claim(differences)
+        pairs = [(before, self.choosing()), *((old, new) for _, old, new in differences)]
         return TablePatch(
             self._family,
-            sets=tuple(each for _, old, new in differences for each in _beyond(new.sets, old.sets)),
-            chains=tuple(each for _, old, new in differences for each in _to_fill(old, new)),
+            sets=tuple(each for old, new in pairs for each in _beyond(new.sets, old.sets)),
+            chains=tuple(each for old, new in pairs for each in _to_fill(old, new)),
             elements_gone=gone,
             elements=come,
-            chains_gone=tuple(each for _, old, new in differences for each in _names_gone(old.chains, new.chains)),
-            sets_gone=tuple(each for _, old, new in differences for each in _beyond(old.sets, new.sets)),
+            chains_gone=tuple(each for old, new in pairs for each in _names_gone(old.chains, new.chains)),
+            sets_gone=tuple(each for old, new in pairs for each in _beyond(old.sets, new.sets)),
         )
 
     def _spell_all(self) -> list[ServiceRules]:
@@ -153,16 +167,29 @@ class Spelling:
         after = {place: _winner(claims) for place in places if (claims := self._claims.get(place))}
         for place in places - after.keys():
             del self._claims[place]
-        gone = tuple(each for place, each in before.items() if after.get(place) != each)
-        return gone, tuple(each for place, each in after.items() if before.get(place) != each)
+        self._sized.subtract(_sized(before.values()))
+        self._sized.update(_sized(after.values()))
+        self._sized += Counter()  # without those that there are none of
+        gone = [each for place, old in before.items() if after.get(place) != old for each in _elements(old)]
+        come = [each for place, new in after.items() if before.get(place) != new for each in _elements(new)]
+        stays = set(gone) & set(come)
+        return tuple(each for each in gone if each not in stays), tuple(each for each in come if each not in stays)
 
 
-def _winner(claims: Mapping[PortKey, Element]) -> Element:
+def _winner(claims: Mapping[PortKey, Claim]) -> Claim:
     return claims[min(claims)] if len(claims) > 1 else next(iter(claims.values()))
 
 
-def _rules_of(rules: ServiceRules) -> int:
-    return sum([len(chain.rules) for chain in rules.chains])
+def _sized(claimed: Iterable[Claim]) -> list[SizedMap]:
+    return [each.sized for each in claimed if isinstance(each, Draw)]
+
+
+def _elements(claimed: Claim) -> Sequence[Element]:
+    return claimed.elements() if isinstance(claimed, Draw) else (claimed,)
+
+
+def _rules_of(chains: Iterable[Chain]) -> int:
+    return sum([len(chain.rules) for chain in chains])
 
 
 def _to_fill(old: ServiceRules, new: ServiceRules) -> Iterable[Chain]:

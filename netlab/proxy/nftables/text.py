@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from netlab.model.nft_rules import Dnat, Drop, Field, Goto
 from netlab.model.nft_tables import (
     AddChain,
     AddClients,
@@ -29,7 +30,7 @@ from netlab.model.nft_tables import (
 from netlab.model.rules import Family
 from netlab.proxy.nftables.changes import COMMENT
 from netlab.proxy.nftables.names import TABLE
-from netlab.proxy.nftables.rule_text import WORDS, rule_text, verdict_text
+from netlab.proxy.nftables.rule_text import TRANSPORT, WORDS, drawn_text, rule_text, verdict_text
 
 PRIORITIES = {"prerouting": (("dstnat", -100),), "postrouting": (("srcnat", 100),)}
 """Names of priorities that nft knows for one hook only."""
@@ -84,8 +85,12 @@ def change_text(change: Change, family: Family) -> str:  # noqa: PLR0911 (a tabl
 def element_text(element: Element) -> str:
     """`10.96.0.10 . tcp . 80 : goto service-...`."""
     comment = f' comment "{element.comment}"' if element.comment else ""
-    verdict = f" : {verdict_text(element.verdict)}" if element.verdict else ""
-    return f"{_key(element.key)}{comment}{verdict}"
+    leads_to = f" : {_leads_to(element.leads_to)}" if element.leads_to else ""
+    return f"{_key(element.key)}{comment}{leads_to}"
+
+
+def _leads_to(target: Goto | Drop | Dnat) -> str:
+    return f"{target.address} . {target.port}" if isinstance(target, Dnat) else verdict_text(target)
 
 
 def _key(key: Key) -> str:
@@ -102,12 +107,11 @@ def _block(lines: Iterable[str]) -> str:
 
 
 def _kind(each: Set) -> str:
-    return "map" if each.verdicts else "set"
+    return "map" if each.verdicts or each.one_of else "set"
 
 
 def _set_lines(each: Set, family: Family) -> Iterator[str]:
-    types = (WORDS[family].address if key is KeyType.ADDRESS else key.value for key in each.keys)
-    yield f"type {' . '.join(types)}{' : verdict' if each.verdicts else ''}"
+    yield _type(each, family)
     if each.size is not None:
         yield f"size {each.size}"
     if each.seconds is not None:
@@ -115,6 +119,19 @@ def _set_lines(each: Set, family: Family) -> Iterator[str]:
         yield f"timeout {each.seconds}s"
     if each.comment:
         yield _comment(each.comment)
+
+
+def _type(each: Set, family: Family) -> str:
+    """nft has no name for the type of a number that is drawn; there it is said what such a key is made of."""
+    words = WORDS[family]
+    if each.one_of is None:
+        types = (words.address if key is KeyType.ADDRESS else key.value for key in each.keys)
+        return f"type {' . '.join(types)}{' : verdict' if each.verdicts else ''}"
+    destination, port = f"{words.ip} daddr", TRANSPORT[Field.PORT]
+    made_of = {KeyType.ADDRESS: destination, KeyType.PROTOCOL: TRANSPORT[Field.PROTOCOL], KeyType.PORT: port}
+    return (
+        f"typeof {' . '.join(map(made_of.__getitem__, each.keys))} . {drawn_text(each.one_of)} : {destination} . {port}"
+    )
 
 
 def _elements_lines(elements: list[Element]) -> Iterator[str]:

@@ -29,6 +29,10 @@ ACTIONS: tuple[tuple[str, str], ...] = (
     (r"vmap @(\S+)", r"what the map \1 has for them is done"),
     (r"(?:jump|goto) (\S+)", r"go on in \1"),
     (r"dnat to (\S+)", r"the destination becomes \1"),
+    (
+        r"dnat ip6? to (?:ip6? daddr \. )?meta l4proto \. th dport \. numgen random mod (\d+) map @(\S+)",
+        r"the destination becomes what the map \2 has for them and a number drawn by chance, one of \1",
+    ),
     (r"masquerade(?: fully-random)?", "the source becomes this node's address, so that the answer comes back here"),
     (
         r"meta mark set meta mark \| (0x[0-9a-f]+)",
@@ -44,7 +48,8 @@ ACTIONS: tuple[tuple[str, str], ...] = (
 _CONDITIONS = tuple((re.compile(pattern), words) for pattern, words in CONDITIONS)
 _ACTIONS = tuple((re.compile(pattern), words) for pattern, words in ACTIONS)
 _KEY_OF_MAP = re.compile(r"(?:ip6? daddr \. )?meta l4proto \. th dport (?=vmap)")
-_PORT = re.compile(r" (tcp|udp|sctp) (\d+)$")
+_PORT = re.compile(r" (tcp|udp|sctp) (\d+)(?: (\d+))?$")
+_ENDPOINT = re.compile(r"(\S+) \. (\d+)")
 _COUNTER = re.compile(r"counter(?: packets \d+ bytes \d+| name \S+)? ?")
 _COMMENT = re.compile(r'comment "[^"]*" ?')
 
@@ -72,9 +77,17 @@ def explain_element(container: str, element: str) -> str:
     key, colon, verdict = _COMMENT.sub("", element).partition(" : ")
     if not colon:
         return f"{key.strip().replace(' . ', ' ')} is one of {container.partition(' ')[2]}"
-    spoken = _PORT.sub(r" \1 port \2", f" {key.strip().replace(' . ', ' ')}").strip()
+    spoken = _PORT.sub(_spoken_port, f" {key.strip().replace(' . ', ' ')}").strip()
+    if endpoint := _ENDPOINT.fullmatch(verdict.strip()):
+        address, port = endpoint.groups()
+        return f"packets to {spoken}: the destination becomes {f'[{address}]' if ':' in address else address}:{port}"
     told = _first(_ACTIONS, verdict.strip())
     return f"packets to {spoken}: {told[0] if told else verdict}"
+
+
+def _spoken_port(found: re.Match[str]) -> str:
+    drawn = f" that drew {found[3]}" if found[3] else ""
+    return f" {found[1]} port {found[2]}{drawn}"
 
 
 def _first(patterns: tuple[tuple[re.Pattern[str], str], ...], text: str) -> tuple[str, str] | None:

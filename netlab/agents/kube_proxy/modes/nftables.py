@@ -111,12 +111,10 @@ class NftablesMode(Mode):
     def _grow(self, family: Family) -> None:
         """A new table where there is none: piece by piece, while it is spelled, and with its hooks in the end."""
         spelling = self._spellings[family]
-        base = spelling.base()
-        inner = growing(base, spelling.services(), spelling.elements())
 
         def grow(by: NftSocket) -> int:
-            pieces = make_as_they_come(inner, family=family, table=TABLE, by=by)
-            return pieces + make(hooking(base), family=family, table=TABLE, by=by)
+            pieces = make_as_they_come(growing(spelling), family=family, table=TABLE, by=by)
+            return pieces + make(hooking(spelling.base()), family=family, table=TABLE, by=by)
 
         self._own(family, grow)
 
