@@ -23,7 +23,7 @@ def mode_comparison(found: ModeComparison) -> str:
 
 def _cost(row: ModeRow) -> str:
     entries = f", {row.cost.entries:g} entries" if row.cost.entries else ""
-    return f"{row.cost.rules:g} rules{entries}"
+    return f"{row.cost.rules:g} rule{'' if row.cost.rules == 1 else 's'}{entries}"
 
 
 _LINES: tuple[tuple[str, Callable[[ModeRow], str]], ...] = (

@@ -24,7 +24,7 @@ BEHAVIOURS: Mapping[ProxyMode, Behaviour] = {
     ),
     ProxyMode.NFTABLES: Behaviour(
         rules_in="table kube-proxy",
-        endpoint_by="chance, rule by rule",
+        endpoint_by="chance, one look-up",
         client_address="kept",
         no_endpoints="refused",
         node_port_on="primary addresses",

@@ -72,7 +72,10 @@ class ServiceSpelled:
 
 
 def narrowed(table: ListedTable, service: ServiceSpelled) -> ListedTable:
-    """What packets of the Service meet: its own rules, and those that are no Service's; no chain that stays empty."""
+    """What packets of the Service meet, in their order: its own rules, and those that are no Service's.
+
+    No chain that stays empty.
+    """
     chains = {chain.name: _kept(chain, service) for chain in table.chains}
     filled = {name: chain for name, chain in chains.items() if chain.rules}
     while gone := [name for name, chain in filled.items() if _leads_nowhere(chain, filled, chains)]:
@@ -81,7 +84,8 @@ def narrowed(table: ListedTable, service: ServiceSpelled) -> ListedTable:
             if not filled[name].rules:
                 del filled[name]
     reached = _reached(filled)
-    return table.model_copy(update={"chains": tuple(chain for name, chain in filled.items() if name in reached)})
+    kept = tuple(chain for name, chain in filled.items() if name in reached)
+    return in_packet_order(table.model_copy(update={"chains": kept}))
 
 
 def _kept(chain: ListedChain, service: ServiceSpelled) -> ListedChain:

@@ -14,6 +14,8 @@ CHANGED, BAD, GOOD, FAINT, HEAD = "bold yellow", "bold red", "green", "dim", "bo
 KERNELS = " proto kernel scope link"
 """What `ip route` says of every route that the kernel made for an address."""
 JUMP = re.compile(r" -j (.+)$")
+DRAWN = re.compile(r"^(dnat) ip6? (to) .* (map @\S+).*")
+"""How mode nftables chooses: by which fields is the same in all of its rules."""
 Span = tuple[str, str]
 """Text and its style; no style where that is empty."""
 Line = list[Span]
@@ -157,7 +159,7 @@ def _rule(rule: RuleHit, *, verbose: bool) -> Line:
         return [("      ", ""), (rule.rule, FAINT), (chance, "")]
     jump = JUMP.search(rule.rule)
     leads_on = jump is None or jump.group(1).startswith("KUBE-")
-    does = rule.comment or rule.rule
+    does = rule.comment or DRAWN.sub(r"\1 \2 \3", rule.rule)
     if jump and not leads_on:
         does = f"{rule.comment}: {jump.group(1)}" if rule.comment else jump.group(1)
     chain = f"      {rule.chain:<25} "

@@ -14,7 +14,7 @@ from netlab.model.modes import ProxyMode
 from netlab.model.names import Place
 from netlab.model.rules import Family
 from netlab.model.targets import Target, Workload
-from netlab.trace import TracedLab, foretell
+from netlab.trace import TracedLab, foretell, telling
 from netlab.trace.causes import Reason
 
 FILES = sorted(path.stem for path in TOPOLOGIES.glob("*.yaml"))
@@ -409,6 +409,37 @@ def test_the_rules_of_a_hop_are_those_that_netlab_writes() -> None:
     assert [rule.probability for rule in hop.rules] == [None, 0.5, None]
     assert hop.rules[-1].rule.endswith("-j DNAT --to-destination 10.244.0.2:8080")
     assert hop.changed == ("dst", "dport")
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "chains", "last"),
+    [
+        (
+            "pod/shell",
+            "service/web:80",
+            ["services", "service-PFISGYVC-default/web/tcp/", "endpoints"],
+            "map @endpoints-2 { 10.96.0.80 . tcp . 80 . 0 : 10.244.0.2 . 8080 }",
+        ),
+        (
+            "external/client",
+            "node/node1:30080",
+            ["services", "service-BAV7TECX-default/web-outside/tcp/", "endpoints"],
+            "map @nodeport-endpoints-2 { tcp . 30080 . 0 : 10.244.0.2 . 8080 }",
+        ),
+    ],
+)
+def test_in_mode_nftables_too(from_: str, to: str, chains: list[str], last: str) -> None:
+    way = predicted(lab("two-nodes", ProxyMode.NFTABLES), from_, to).first
+    hop = next(hop for hop in way.hops if hop.changed)
+    assert [rule.chain for rule in hop.rules] == chains
+    assert [rule.probability for rule in hop.rules] == [None, None, 0.5]
+    assert hop.rules[-1].rule.endswith(last)
+
+
+def test_of_a_choice_that_is_in_a_map_its_name_is_shown() -> None:
+    found = predicted(lab("two-nodes", ProxyMode.NFTABLES), "pod/shell", "service/web:80")
+    lines = ["".join(text for text, _ in line).split() for line in telling.told([found.journey(found.first)])]
+    assert ["endpoints", "dnat", "to", "map", "@endpoints-2", "(chance", "0.50)"] in lines
 
 
 def test_names_that_are_not_there_and_protocols_that_are_not_spoken_are_told() -> None:
