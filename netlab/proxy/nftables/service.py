@@ -94,7 +94,7 @@ class _Speller:
         if self._leads_on(route.internal):
             key = self._key(port.cluster_ip)
             found.append(Element(names.SERVICE_IPS, key, Goto(self._policy_chain(route.internal))))
-            found += self._choices(key, (route.internal,), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
+            found += self._draws(key, (route.internal,), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
         else:
             found.append(self._blocked(port.cluster_ip, route.internal))
         if port.externally_accessible:
@@ -125,7 +125,7 @@ class _Speller:
         if not self.route.refused:
             key = self._key(address)
             yield Element(names.SERVICE_IPS, key, Goto(f"external-{self.name}"))
-            yield from self._choices(key, self._external_fates(), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
+            yield from self._draws(key, self._external_fates(), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
         if not self._leads_on(self.route.external):
             yield self._blocked(address, self.route.external)
 
@@ -134,11 +134,11 @@ class _Speller:
         if not self.route.refused:
             maps = (names.NODEPORT_ENDPOINTS, names.LOCAL_NODEPORT_ENDPOINTS)
             yield Element(names.SERVICE_NODEPORTS, key, Goto(f"external-{self.name}"))
-            yield from self._choices(key, self._external_fates(), *maps)
+            yield from self._draws(key, self._external_fates(), *maps)
         if not self._leads_on(self.route.external):
             yield Element(names.NO_ENDPOINT_NODEPORTS, key, _verdict(self.route.external), str(self.key))
 
-    def _choices(self, key: Key, fates: Collection[Fate], everywhere: str, here: str) -> Iterator[Draw]:
+    def _draws(self, key: Key, fates: Collection[Fate], everywhere: str, here: str) -> Iterator[Draw]:
         """Among which endpoints the two maps have packets with the key choose; with affinity the chains choose."""
         if self.port.affinity_seconds is None:
             if Fate.CLUSTER in fates:

@@ -8,7 +8,7 @@ by name has it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from netlab.model.nft_tables import Chain, Element, Key, Set, Table, TablePatch
@@ -58,7 +58,8 @@ class Spelling:
         self._routes: dict[PortKey, Route] = {}
         self._claims: dict[Place, dict[PortKey, Claim]] = {}
         self._sized: Counter[SizedMap] = Counter()
-        """How many choices there are among so many endpoints."""
+        """How many keys have so many endpoints to choose from."""
+        self._choosing = NOTHING
         self._rule_count = 0
         """Of the Services' own chains."""
         self._fresh = True
@@ -73,7 +74,7 @@ class Spelling:
         """How many rules there are, after the last update."""
         if self._fresh:
             self._spell_all()
-        return self._rule_count + sum(map(_rules_of, (self._base, self.choosing().chains)))
+        return self._rule_count + _rules_of(self._base) + _rules_of(self._choosing.chains)
 
     def start(self, routes: Mapping[PortKey, Route]) -> None:
         """Forget everything and take in these Routes."""
@@ -109,10 +110,11 @@ class Spelling:
         if fresh:
             self._fresh, self._rule_count = False, count
             self._sized = Counter(_sized(map(_winner, self._claims.values())))
+            self._choosing = _shared(self._sized)
 
     def choosing(self) -> ServiceRules:
         """The chains that choose endpoints for Services, and the maps that they look into, once those are spelled."""
-        return ServiceRules(choosing_chains(self._sized), tuple(maps(self._sized)))
+        return self._choosing
 
     def elements(self) -> Iterator[Element]:
         """What all sets and maps hold, once `services` are spelled."""
@@ -134,9 +136,11 @@ class Spelling:
             if (route := changed[key]) is not None:
                 self._routes[key] = route
         self._rule_count += sum(_rules_of(new.chains) - _rules_of(old.chains) for _, old, new in differences)
-        before = self.choosing()
+        before, sized = self._choosing, set(self._sized)
         gone, come = self._claim(differences)
-        pairs = [(before, self.choosing()), *((old, new) for _, old, new in differences)]
+        if self._sized.keys() != sized:
+            self._choosing = _shared(self._sized)
+        pairs = [(before, self._choosing), *((old, new) for _, old, new in differences)]
         return TablePatch(
             self._family,
             sets=tuple(each for old, new in pairs for each in _beyond(new.sets, old.sets)),
@@ -182,6 +186,10 @@ def _winner(claims: Mapping[PortKey, Claim]) -> Claim:
 
 def _sized(claimed: Iterable[Claim]) -> list[SizedMap]:
     return [each.sized for each in claimed if isinstance(each, Draw)]
+
+
+def _shared(sized: Collection[SizedMap]) -> ServiceRules:
+    return ServiceRules(choosing_chains(sized), tuple(maps(sized)))
 
 
 def _elements(claimed: Claim) -> Sequence[Element]:
