@@ -172,6 +172,10 @@ def test_what_is_written_is_left_alone_while_nobody_touches_it_and_made_good_whe
         assert proxy.sync(full=True).changed is True
         assert listing() == right
 
+        nft("delete", "element", "ip", "kube-proxy", "endpoints-2", "{ 10.96.0.10 . tcp . 80 . 1 }")
+        assert proxy.sync(full=True).changed is True
+        assert listing() == right
+
         nft("delete", "table", "ip6", "kube-proxy")
         assert proxy.sync(full=True).changed is True
         assert listing() == right
