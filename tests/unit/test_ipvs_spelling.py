@@ -6,7 +6,10 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
 from proxy_objects import CONFIG, LEAVING, MACHINE_ADDRESSES, endpoint, endpoint_slice, node, service, tracker
+from proxy_steps import STEPS, Step
 from proxy_tables.case import (
     AFFINITY,
     BALANCED,
@@ -27,6 +30,7 @@ from netlab.model.ipvs import Scheduler
 from netlab.model.modes import ProxyMode
 from netlab.model.objects import KubernetesObject
 from netlab.model.rules import Family, Table
+from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.decide import decide_all
 from netlab.proxy.ipvs import Spelling
@@ -44,7 +48,12 @@ TWO = endpoint_slice(*BOTH)
 def spelled(
     *objects: KubernetesObject, config: ProxyConfig = IPVS, addresses: tuple[str, ...] = MACHINE_ADDRESSES
 ) -> Spelling:
-    known = tracker(node(), *objects)
+    return started(tracker(node(), *objects), config=config, addresses=addresses)
+
+
+def started(
+    known: ChangeTracker, *, config: ProxyConfig = IPVS, addresses: tuple[str, ...] = MACHINE_ADDRESSES
+) -> Spelling:
     found = Spelling(
         config=config,
         node=known.node,
@@ -341,3 +350,35 @@ def test_every_difference_is_about_a_packet_that_there_is() -> None:
         for sentence, packets in table.items():
             for source, to, outcome in packets:
                 assert there[sentence, source, to] == outcome
+
+
+# --- change by change
+
+
+@settings_of_hypothesis(max_examples=60)
+@given(STEPS)
+def test_any_changes_lead_to_what_a_fresh_start_makes(steps: list[Step]) -> None:
+    known, kept = tracker(node()), spelled()
+    kernel = {"servers": set(kept.servers.values()), "entries": entries_of(kept), "bound": set(kept.bound)}
+    tables = kept.tables()
+    for step in steps:
+        step.take(known)
+        changed = known.collect().ports
+        routes = decide_all(known, IPVS)
+        difference = kept.update({key: routes.get(key) for key in changed})
+        comes, goes = {each.key for each in difference.servers}, set(difference.servers_gone)
+        kernel["servers"] = {each for each in kernel["servers"] if each.key not in comes | goes} | {*difference.servers}
+        kernel["entries"] = kernel["entries"] - {*difference.entries_gone} | {*difference.entries}
+        kernel["bound"] = kernel["bound"] - {*difference.unbound} | {*difference.bound}
+        tables = difference.tables or tables
+        fresh = started(known)
+        assert kernel == {
+            "servers": set(fresh.servers.values()),
+            "entries": entries_of(fresh),
+            "bound": set(fresh.bound),
+        }
+        assert tables == fresh.tables()
+
+
+def entries_of(spelling: Spelling) -> set[tuple[str, object]]:
+    return {(each.name, entry) for each in spelling.sets for entry in each.entries}

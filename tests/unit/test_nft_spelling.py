@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from nft_kernel import Kernel
 from proxy_objects import CONFIG, endpoint, endpoint_slice, node, service
+from proxy_steps import STEPS, Step
 
 from netlab.model.modes import ProxyMode
 from netlab.model.nft_rules import Dnat
@@ -137,42 +137,11 @@ def test_of_two_services_at_one_address_the_first_by_name_has_all_its_packets() 
     assert world.agrees()
 
 
-STEPS = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.sampled_from(["ClusterIP", "NodePort", "LoadBalancer", "gone"]),
-        st.sampled_from(["Cluster", "Local"]),
-        st.sampled_from(["Cluster", "Local"]),
-        st.sampled_from([None, 5, 10800]),
-        st.sets(st.sampled_from(["10.244.1.5", "10.244.1.6", "10.244.2.6", "10.244.3.7"])),
-    ),
-    max_size=8,
-)
-
-
 @settings(max_examples=100)
 @given(STEPS)
-def test_any_changes_lead_to_the_whole_table(
-    steps: list[tuple[int, str, str, str, int | None, set[str]]],
-) -> None:
+def test_any_changes_lead_to_the_whole_table(steps: list[Step]) -> None:
     world = World()
-    for index, kind, external, internal, sticky, addresses in steps:
-        name = f"s{index}"
-        spec = {
-            "type": kind,
-            "clusterIP": f"10.96.0.{10 + index}",
-            "externalIPs": ["203.0.113.20"],
-            "ports": [{"port": 80, "nodePort": None if kind == "ClusterIP" else 30080 + index}],
-            "externalTrafficPolicy": external,
-            "internalTrafficPolicy": internal,
-            "sessionAffinity": "ClientIP" if sticky else "None",
-            "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": sticky}} if sticky else None,
-            "loadBalancerSourceRanges": ["198.51.100.0/24"],
-        }
-        status = {"loadBalancer": {"ingress": [{"ip": f"203.0.113.{index}"}] if kind == "LoadBalancer" else []}}
-        if kind == "gone":
-            world.known.remove(service(name))
-        else:
-            world.known.put(service(name, spec=spec, status=status))
-        world.put(endpoint_slice(*map(endpoint, sorted(addresses)), name=f"{name}-1", service=name))
+    for step in steps:
+        step.take(world.known)
+        world.put()
         assert world.agrees()

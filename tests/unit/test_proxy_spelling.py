@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from proxy_objects import CONFIG, endpoint, endpoint_slice, node, service
+from proxy_steps import STEPS, Step
 
 from netlab.model.objects import KubernetesObject
 from netlab.model.rules import Family, Rule, Table, TablePatch
@@ -132,40 +132,13 @@ def test_comments_about_endpoints_go_with_the_thousand_and_first_and_come_back()
     assert world.agrees()
 
 
-STEPS = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.sampled_from(["ClusterIP", "NodePort", "LoadBalancer", "gone"]),
-        st.sampled_from(["Cluster", "Local"]),
-        st.sampled_from(["Cluster", "Local"]),
-        st.booleans(),
-        st.sets(st.sampled_from(["10.244.1.5", "10.244.2.6", "10.244.3.7"])),
-    ),
-    max_size=8,
-)
-
-
 @settings(max_examples=60)
 @given(STEPS)
-def test_any_changes_lead_to_the_whole_tables(steps: list[tuple[int, str, str, str, bool, set[str]]]) -> None:
+def test_any_changes_lead_to_the_whole_tables(steps: list[Step]) -> None:
     world = World()
-    for index, kind, external, internal, sticky, addresses in steps:
-        name = f"s{index}"
-        spec = {
-            "type": kind,
-            "clusterIP": f"10.96.0.{10 + index}",
-            "ports": [{"port": 80, "nodePort": None if kind == "ClusterIP" else 30080 + index}],
-            "externalTrafficPolicy": external,
-            "internalTrafficPolicy": internal,
-            "sessionAffinity": "ClientIP" if sticky else "None",
-            "loadBalancerSourceRanges": ["198.51.100.0/24"],
-        }
-        status = {"loadBalancer": {"ingress": [{"ip": f"203.0.113.{index}"}] if kind == "LoadBalancer" else []}}
-        if kind == "gone":
-            world.known.remove(service(name))
-        else:
-            world.known.put(service(name, spec=spec, status=status))
-        world.put(endpoint_slice(*map(endpoint, sorted(addresses)), name=f"{name}-1", service=name))
+    for step in steps:
+        step.take(world.known)
+        world.sync()
         assert world.agrees()
 
 

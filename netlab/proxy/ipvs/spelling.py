@@ -1,6 +1,8 @@
 """All Routes of one family in ipvs mode, kept up to date Service port by Service port, and what differs after a change.
 
-Several Service ports may want the same thing (an address, an entry): it goes when the last of them goes.
+Several Service ports may want the same thing (an address, an entry): it goes when the last of them goes. Where two want
+the same virtual server with other real servers, as two Services do that claim one external address and port, the first
+by name has it.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from netlab.model.ipvs import AddressSet, ServerKey, SetEntry, VirtualServer
@@ -183,8 +186,8 @@ class Spelling:
 
     @property
     def servers(self) -> dict[ServerKey, VirtualServer]:
-        """The virtual servers. Where two Service ports want the same one, it is the first one's."""
-        return {key: next(iter(claims.values())) for key, claims in self._claims.items()}
+        """The virtual servers."""
+        return {key: claims[min(claims)] for key, claims in self._claims.items()}
 
     def unwanted(self, keys: Iterable[ServerKey]) -> tuple[ServerKey, ...]:
         """Those of these virtual servers that are to go: what --ipvs-exclude-cidrs holds is left alone."""
@@ -213,7 +216,7 @@ class Spelling:
             family=self._family,
             local_traffic=self._local_traffic,
             filled=self._filled.counts.keys(),
-            barred=tuple(self._barred.counts),
+            barred=sorted(self._barred.counts, key=attrgetter("address", "port", "protocol")),
         )
 
     def rule_counts(self) -> Mapping[str, int]:
@@ -221,7 +224,8 @@ class Spelling:
         return {table.name: len(table.hooks) + sum(len(c.rules) for c in table.chains) for table in self.tables()}
 
     def _server(self, key: ServerKey) -> VirtualServer | None:
-        return next(iter(self._claims.get(key, {}).values()), None)
+        claims = self._claims.get(key)
+        return claims[min(claims)] if claims else None
 
     def _named(self, entry: Entry) -> Entry:
         return names.set_name(entry[0], self._family), entry[1]
