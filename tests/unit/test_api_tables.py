@@ -50,6 +50,21 @@ def test_a_row_carries_as_much_of_its_object_as_is_asked_for(server: Server) -> 
     assert server.ok("GET", f"{SERVICES}/web", accept=TABLE)["rows"][0]["cells"][0] == "web"
 
 
+def test_a_scale_has_columns_of_its_own(server: Server) -> None:
+    server.ok("POST", "/apis/apps/v1/namespaces/default/deployments", deployment())
+    server.settle()
+    for kind, name in (("deployments", "web"), ("replicasets", _replica_set(server))):
+        scale = server.ok("GET", f"/apis/apps/v1/namespaces/default/{kind}/{name}/scale", accept=TABLE)
+        assert columns(scale) == ["Name", "Desired", "Available", "Age"]
+        assert scale["rows"][0]["cells"][:3] == [name, 2, 2]
+        assert scale["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
+
+
+def _replica_set(server: Server) -> str:
+    (found,) = server.ok("GET", "/apis/apps/v1/replicasets")["items"]
+    return str(found["metadata"]["name"])
+
+
 def test_every_kind_has_a_table(server: Server) -> None:
     server.ok("POST", "/apis/apps/v1/namespaces/default/deployments", deployment())
     server.ok("POST", "/api/v1/namespaces/default/configmaps", config_map(a="1", b="2"))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from netlab.api.cluster import Cluster
-from netlab.api.encoding import Json, check_kind, decode, decode_json, encode
+from netlab.api.encoding import check_kind, decode, decode_json, encode
 from netlab.api.http import negotiation
+from netlab.api.http.answers import json_response, object_response
 from netlab.api.http.bodies import Body, read_body, validation_of, without_unknown
 from netlab.api.http.listing import Answer, list_objects, watch_objects
 from netlab.api.http.pages import Pages
@@ -28,8 +29,6 @@ from netlab.api.statuses import (
     not_allowed,
 )
 from netlab.api.streams.access import PodAccess
-from netlab.api.tables.forms import Form
-from netlab.api.tables.table import partial, table
 from netlab.api.write_options import DeleteOptions, WriteOptions, delete_options, write_options
 from netlab.model.objects import Endpoints, Event, KubernetesObject, Namespace, Pod, Service
 
@@ -113,18 +112,8 @@ async def _handle_object(request: web.Request, cluster: Cluster, target: Target,
 
 
 def _one(request: web.Request, cluster: Cluster, target: Target, name: str) -> web.Response:
-    wanted = negotiation.wanted(request)
     stored = cluster.store.stored(target.kind, name, target.namespace)
-    body = target.spelling.write(stored.encoded)
-    match wanted.form:
-        case Form.TABLE:
-            metadata: dict[str, Json] = {"resourceVersion": stored.object.metadata.resource_version}
-            row = ((stored.object, body),)
-            included = negotiation.included(request)
-            return json_response(table(target.kind, row, wanted=wanted, included=included, metadata=metadata))
-        case Form.METADATA:
-            return json_response(partial(body, version=wanted.version))
-    return json_response(body)
+    return object_response(request, stored.object, target.spelling.write(stored.encoded))
 
 
 async def _update(request: web.Request, cluster: Cluster, target: Target, name: str) -> web.Response:
@@ -158,11 +147,6 @@ def _list_of(target: Target, values: Sequence[KubernetesObject], *, version: int
     kind, api_version = target.kind.__name__.encode(), target.spelling.api_version.encode()
     head = b'{"kind":"%bList","apiVersion":"%b","metadata":{"resourceVersion":"%d"}' % (kind, api_version, version)
     return b'%b,"items":[%b]}' % (head, items)
-
-
-def json_response(body: bytes, *, status: int = 200) -> web.Response:
-    """An answer in JSON."""
-    return web.Response(body=body, status=status, content_type="application/json")
 
 
 def _deleted(value: KubernetesObject) -> Status:

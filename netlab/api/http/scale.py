@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
 
 from aiohttp import hdrs, web
-from pydantic import Field
 
 from netlab.api.cluster import Cluster
 from netlab.api.encoding import as_json, decode_json, encode
+from netlab.api.http.answers import json_response, object_response
 from netlab.api.http.bodies import read_body
 from netlab.api.http.patch_requests import patched_json
 from netlab.api.http.requests import Target
+from netlab.api.scale_kind import Scale, ScaleSpec, ScaleStatus
 from netlab.api.statuses import conflict, not_allowed
 from netlab.api.tables.column import selector
 from netlab.api.write_options import WriteOptions
-from netlab.model.objects import Deployment, KubernetesObject, ObjectMeta, Part, ReplicaSet
+from netlab.model.objects import Deployment, ObjectMeta, ReplicaSet
 
 SCALED = (Deployment, ReplicaSet)
-
-
-class ScaleSpec(Part):
-    replicas: Annotated[int, Field(ge=0)] = 0
-
-
-class ScaleStatus(Part):
-    replicas: int = 0
-    selector: str | None = None
-
-
-class Scale(KubernetesObject):
-    """How many replicas there are and are to be."""
-
-    PLURAL = "scales"
-    API_VERSION = "autoscaling/v1"
-    api_version: Literal["autoscaling/v1"] = "autoscaling/v1"
-    kind: Literal["Scale"] = "Scale"
-    spec: ScaleSpec = ScaleSpec()
-    status: ScaleStatus = ScaleStatus()
 
 
 async def handle_scale(request: web.Request, cluster: Cluster, target: Target, options: WriteOptions) -> web.Response:
@@ -48,7 +28,7 @@ async def handle_scale(request: web.Request, cluster: Cluster, target: Target, o
     present = scale_of(value)
     match request.method:
         case hdrs.METH_GET:
-            return _response(present)
+            return object_response(request, present, _json(present))
         case hdrs.METH_PUT:
             wanted = decode_json(Scale, (await read_body(request)).value)
         case hdrs.METH_PATCH:
@@ -57,11 +37,11 @@ async def handle_scale(request: web.Request, cluster: Cluster, target: Target, o
             wanted = decode_json(Scale, patched)
         case _:
             raise not_allowed()
-    return _response(scale_of(cluster.update(scaled(value, wanted), "scale", options)))
+    return json_response(_json(scale_of(cluster.update(scaled(value, wanted), "scale", options))))
 
 
-def _response(value: Scale) -> web.Response:
-    return web.Response(body=json.dumps(as_json(value)).encode(), content_type="application/json")
+def _json(value: Scale) -> bytes:
+    return json.dumps(as_json(value)).encode()
 
 
 def scale_of(value: Deployment | ReplicaSet) -> Scale:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from netlab.api.encoding import Json
+from netlab.api.scale_kind import Scale
 from netlab.api.tables import cluster, network, workloads
 from netlab.api.tables.column import Column, Layout
 from netlab.api.tables.forms import Included, Wanted
@@ -37,6 +38,7 @@ _LAYOUTS: dict[type[KubernetesObject], Layout] = {
     Node: cluster.NODES,
     Pod: workloads.PODS,
     ReplicaSet: workloads.REPLICA_SETS,
+    Scale: workloads.SCALES,
     Service: network.SERVICES,
     ServiceCIDR: network.SERVICE_CIDRS,
     Topology: cluster.TOPOLOGIES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netlab.api.scale_kind import Scale
 from netlab.api.tables.column import AGE, NAME, NONE, Column, Layout, Row, containers, selector
 from netlab.model.objects import ContainerStatus, Deployment, Pod, ReplicaSet
 from netlab.model.timestamp import age
@@ -74,6 +75,11 @@ def _replica_set(value: ReplicaSet) -> Row:
     )
 
 
+def _scale(value: Scale) -> Row:
+    name, created = value.metadata.name, value.metadata.creation_timestamp
+    return name, value.spec.replicas, value.status.replicas, age(created)
+
+
 PODS = Layout(
     (
         NAME,
@@ -100,3 +106,4 @@ REPLICA_SETS = Layout(
     ),
     _replica_set,
 )
+SCALES = Layout((NAME, Column("Desired", type="integer"), Column("Available", type="integer"), AGE), _scale)
