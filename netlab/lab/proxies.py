@@ -20,6 +20,8 @@ from netlab.model.topology import Topology
 METRICS_PORT = 10249
 ASK_AGAIN_SECONDS = 0.02
 """Until a kube-proxy listens; nothing announces that it does."""
+CONNECTED_WITHIN = 0.5
+"""Seconds. What the node's rules did to a connection's first packet they do to all of it: a new one may fare better."""
 Arguments = Mapping[str, str | int | float | None]
 
 
@@ -67,11 +69,12 @@ def _ask(paths: LabPaths, node: str, wanted: Mapping[str, str], *, deadline: flo
     query = urlencode({**wanted, "within": f"{seconds:.3f}"})
     try:
         with inside(network_namespace(paths.lab, Place(PlaceKind.NODE, node))):
-            connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=seconds + 1.0)
+            connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=CONNECTED_WITHIN)
             connection.connect()
     except (OSError, NotFound):
         return None
     try:
+        connection.sock.settimeout(seconds + 1.0)
         connection.request("GET", f"/proxy-status?{query}")
         answer: dict[str, object] = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):

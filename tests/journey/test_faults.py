@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import leaks
 import pytest
 from netlab_command import BY_WATCH, PREFIX, Caller, Lab, comes_true
+
+from netlab.lab.breaking import FOLLOWED_WITHIN
 
 NAME = f"{PREFIX}-faults"
 FILE = f"""
@@ -126,6 +129,17 @@ def test_a_kube_proxy_that_is_stopped_leaves_its_rules_and_catches_up_when_start
     assert comes_true(lambda: "10.96.0.99" in lab.rules("n2") and "10.96.0.82" not in lab.rules("n2"))
     assert lab.answering("node/n2", "service/later:80") == {"later"}
     assert comes_true(lambda: proxy(lab, "n2")["synced"] is True)
+
+
+@pytest.mark.root
+def test_a_kube_proxy_is_found_though_rules_of_its_node_broke_the_first_question(lab: Lab) -> None:
+    """Without that rule whatever leaves is masqueraded, on lo too: such a connection to 10249 hears no answer."""
+    lab.ok("break", "kube-proxy-stopped", "--on", "n2")
+    lab.ok("exec", "node/n2", "--", "iptables-legacy", "-t", "nat", "-D", "KUBE-POSTROUTING", "1")
+    started = time.monotonic()
+    lab.ok("heal", "kube-proxy-stopped", "--on", "n2")
+    assert time.monotonic() - started < FOLLOWED_WITHIN
+    assert lab.run("rules", "n2", "--diff").status == 0
 
 
 @pytest.mark.root
