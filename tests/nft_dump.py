@@ -1,4 +1,4 @@
-"""What the kernel holds of nftables in the current namespace, byte for byte, but for the numbers that it gives out."""
+"""What the kernel holds of nftables in the current namespace, byte for byte, but for numbers and nft's own notes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from netlab.model.rules import Family
 
 NFTABLES = 10 << 8
 GET_TABLE, GET_CHAIN, GET_RULE, GET_SET, GET_ELEMENTS = (NFTABLES | number for number in (1, 4, 7, 10, 13))
-HANDLES = {GET_TABLE: {4}, GET_CHAIN: {2}, GET_RULE: {3, 6}, GET_SET: {16}}
-"""The attributes by which the kernel numbers what it holds; of a rule also which one is before it."""
+LEFT_OUT = {GET_TABLE: {4}, GET_CHAIN: {2}, GET_RULE: {3, 6}, GET_SET: {9, 13, 16, 19}}
+"""The attributes by which the kernel numbers what it holds; of a rule also which one is before it.
+
+Of a set, too, what each version of nft writes otherwise, for itself: how it prints keys (1.1 says it of every set), and
+the size of a set without a name, by which the kernel chooses its kind. Whether nft reads ours as it reads its own is to
+be seen in `listing`.
+"""
 SET_TABLE, SET_NAME, LIST_ELEMENTS, ELEMENT_EXPIRATION = 1, 2, 3, 5
 Record = tuple[tuple[int, bytes], ...]
 
@@ -32,7 +37,7 @@ class Held(NamedTuple):
 def held(family: Family) -> Held:
     number = FAMILIES[family]
     tables, chains, rules, sets = (
-        [_without(HANDLES[kind], found) for found in ask(kind, NLM_F_DUMP, family=number)]
+        [_without(LEFT_OUT[kind], found) for found in ask(kind, NLM_F_DUMP, family=number)]
         for kind in (GET_TABLE, GET_CHAIN, GET_RULE, GET_SET)
     )
     elements = {}

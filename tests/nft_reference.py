@@ -15,6 +15,8 @@ LOOK = re.compile(r"dnat (?P<ip>ip6?) to (?P<key>.*) \. numgen random mod (?P<co
 SERVICE_KEY = "{ip} daddr . meta l4proto . th dport"
 PORT_KEY = "meta l4proto . th dport"
 PICK = re.compile(r"numgen random mod (?P<count>\d+) vmap \{ (?P<map>.*) \}")
+PRIORITIES = {"dstnat": -100, "filter": 0, "srcnat": 100}
+PRIORITY = re.compile(rf"priority ({'|'.join(PRIORITIES)})( [+-] \d+)?;")
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -26,7 +28,7 @@ class Seen(NamedTuple):
 
 
 def read_listing(text: str) -> dict[str, Seen]:
-    """The tables of what `nft list ruleset` prints, by family."""
+    """The tables of what `nft list ruleset` prints, by family, priorities as numbers: not all nft name them alike."""
     tables: dict[str, Seen] = {}
     for words, lines in _blocks(text):
         if words[0] == "table":
@@ -34,8 +36,14 @@ def read_listing(text: str) -> dict[str, Seen]:
         elif words[0] in ("set", "map"):
             current.sets[words[1]] = tuple(sorted(_set_lines(words[0], lines)))
         else:
-            current.chains[words[1]] = tuple(each for line in lines for each in spelled_out(line))
+            current.chains[words[1]] = tuple(each for line in lines for each in spelled_out(_with_number(line)))
     return tables
+
+
+def _with_number(line: str) -> str:
+    return PRIORITY.sub(
+        lambda found: f"priority {PRIORITIES[found[1]] + int((found[2] or '0').replace(' ', ''))};", line
+    )
 
 
 def spelled_out(rule: str) -> Iterator[str]:
