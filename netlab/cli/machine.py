@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from typer.completion import get_completion_inspect_parameters
 
 from netlab.cli.options import Format, Output
 from netlab.cli.output import emit
@@ -28,12 +29,15 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish")]) -> None:
-    """Print a completion script: source <(netlab completion bash)."""
-    from netlab.cli.main import COMPLETE, run
+COMPLETE = "_NETLAB_COMPLETE"
+"""In the environment when a shell asks for completions, or for the script that makes it ask (`completion`)."""
 
+
+def completion(context: typer.Context, shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish")]) -> None:
+    """Print a completion script: source <(netlab completion bash)."""
+    get_completion_inspect_parameters()  # makes Typer's shells known; Typer itself does it with its own options
     os.environ[COMPLETE] = f"source_{shell.value}"
-    raise typer.Exit(run([]))
+    context.find_root().command.main([], prog_name="netlab")
 
 
 def doctor(output: Output = Format.TABLE) -> None:

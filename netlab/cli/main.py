@@ -11,11 +11,9 @@ from typer.completion import get_completion_inspect_parameters
 
 from netlab.cli.app import COMMANDS, app, command_line
 from netlab.cli.failures import last_resort, report, wants_json
+from netlab.cli.machine import COMPLETE
 from netlab.cli.output import complete_streams
 from netlab.errors import InvalidInput, NetlabError, Problem
-
-COMPLETE = "_NETLAB_COMPLETE"
-"""In the environment when a shell asks for completions, or for the script that makes it ask (`completion`)."""
 
 
 def main() -> None:
