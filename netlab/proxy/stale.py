@@ -46,10 +46,13 @@ class StaleFlows:
 
 
 class UdpFrontends:
-    """Who may answer on every UDP address and port, and for which of them that changed."""
+    """Who may answer on every UDP address and port, and for which of them that changed.
+
+    Two Services may have one address and port: a flow to either's endpoints may stay, whichever gets the new flows.
+    """
 
     def __init__(self) -> None:
-        self._serving: dict[_Frontend, tuple[PortKey, frozenset[IPAddress]]] = {}
+        self._serving: dict[_Frontend, dict[PortKey, frozenset[IPAddress]]] = {}
         self._before: dict[_Frontend, frozenset[IPAddress] | None] = {}
 
     def add(self, port: ServicePort, endpoints: tuple[Endpoint, ...]) -> None:
@@ -59,16 +62,18 @@ class UdpFrontends:
         serving = frozenset(endpoint.address for endpoint in endpoints if endpoint.serving)
         for frontend in _frontends(port):
             self._remember(frontend)
-            self._serving[frontend] = (port.key, serving)
+            self._serving.setdefault(frontend, {})[port.key] = serving
 
     def remove(self, port: ServicePort) -> None:
-        """Nobody answers there any more, unless another port has taken the address over."""
+        """Nobody answers there any more, unless another port has the address too."""
         if port.key.protocol is not Protocol.UDP:
             return
         for frontend in _frontends(port):
-            if (known := self._serving.get(frontend)) and known[0] == port.key:
+            if (known := self._serving.get(frontend)) and port.key in known:
                 self._remember(frontend)
-                del self._serving[frontend]
+                del known[port.key]
+                if not known:
+                    del self._serving[frontend]
 
     def collect(self) -> tuple[StaleFlows, ...]:
         """What became stale since the last call."""
@@ -85,7 +90,7 @@ class UdpFrontends:
 
     def _now(self, frontend: _Frontend) -> frozenset[IPAddress] | None:
         known = self._serving.get(frontend)
-        return known[1] if known else None
+        return frozenset().union(*known.values()) if known else None
 
 
 def _frontends(port: ServicePort) -> Iterator[_Frontend]:

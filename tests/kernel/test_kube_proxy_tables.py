@@ -10,7 +10,7 @@ import pytest
 
 from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
 from netlab.kernel.namespaces import Namespaces
-from netlab.model.rules import Chain, Family, Masquerade, Rule, SetMark, Table, TablePatch
+from netlab.model.rules import Chain, ChainEdit, Family, Masquerade, Rule, SetMark, Table, TablePatch
 
 pytestmark = pytest.mark.root
 TOO_BIG = Rule(comment="default/broken", target=SetMark(1 << 32, 0))
@@ -45,6 +45,19 @@ def test_a_refused_rule_is_said_once_and_the_others_are_written(caplog: pytest.L
 
     assert comments() == ["one", "two", "three"]
     assert len([record for record in caplog.records if "left out" in record.message]) == 2
+
+
+def test_a_refused_rule_that_is_not_wanted_any_more_is_told_no_more_and_patches_will_do_again() -> None:
+    tables = KernelTables(Family.IPV4)
+    tables.write([table(Rule(comment="one"), TOO_BIG)])
+    assert [complaint.path for complaint in tables.left_out] == ["default/broken"]
+
+    tables.write([table(Rule(comment="one"))])
+
+    assert tables.left_out == ()
+    edit = ChainEdit("KUBE-SERVICES", added=(Rule(comment="two"),))
+    assert tables.patch([TablePatch(Family.IPV4, "filter", edits=(edit,))])
+    assert comments() == ["two", "one"]
 
 
 def test_a_patch_that_cannot_be_done_leaves_the_tables_to_be_written_whole() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given
+from proxy_deeds import STEPS, Deed, after
 from proxy_objects import GONE, LEAVING, LOCAL, REMOTE, UNREADY, endpoint, endpoint_slice, node, service, tracker
 
 from netlab.model.objects import KubernetesObject, Service
@@ -15,6 +17,7 @@ from netlab.proxy.ports import ServiceName, ServicePort
 
 DNS = {"ports": [{"port": 53, "protocol": "UDP"}]}
 UDP = ({"name": "", "port": 5353, "protocol": "UDP"},)
+ADDRESSES_OF = {"web": "10.96.0.10", "other": "10.96.0.11"}
 HERE, THERE = endpoint("10.244.1.5"), endpoint("10.244.2.6")
 VIP, NODE, CLIENT = ip_address("10.96.0.10"), ip_address("192.168.50.11"), ip_address("10.244.1.5")
 
@@ -243,6 +246,37 @@ def test_a_service_that_takes_over_an_address_decides_whose_flows_stay() -> None
     known.put(service("heir", spec=DNS))
     known.put(endpoint_slice(THERE, name="heir-1", service="heir", ports=UDP))
     assert stale(known) == [(VIP, 53, ["10.244.2.6"])]
+
+
+@pytest.mark.parametrize("gone", ["web", "other"])
+def test_of_two_services_at_one_address_the_one_that_stays_keeps_its_flows(gone: str) -> None:
+    specs = {name: {**DNS, "clusterIP": ip, "externalIPs": ["203.0.113.20"]} for name, ip in ADDRESSES_OF.items()}
+    known = tracker(
+        *(service(name, spec=spec) for name, spec in specs.items()),
+        endpoint_slice(HERE, ports=UDP),
+        endpoint_slice(THERE, name="other-1", service="other", ports=UDP),
+    )
+    known.remove(service(gone))
+    kept = ["10.244.1.5"] if gone == "other" else ["10.244.2.6"]
+    assert (ip_address("203.0.113.20"), 53, kept) in stale(known)
+
+
+@given(STEPS)
+def test_after_any_deeds_those_flows_are_stale_whose_endpoint_a_fresh_start_would_not_know(
+    steps: list[list[Deed]],
+) -> None:
+    known, objects = tracker(node()), {}
+    serving: dict[tuple[Family, IPAddress | None, int], frozenset[IPAddress]] = {}
+    for deeds in steps:
+        for deed in deeds:
+            deed.do(known)
+        objects = after(deeds, objects)
+        serving |= {(each.family, each.address, each.port): each.serving for each in known.collect().stale}
+        fresh = ChangeTracker(node_name="node1")
+        for each in objects.values():
+            fresh.put(each)
+        anew = {(each.family, each.address, each.port): each.serving for each in fresh.collect().stale}
+        assert {key: found for key, found in serving.items() if found} == {key: f for key, f in anew.items() if f}
 
 
 def test_tcp_flows_are_never_stale() -> None:

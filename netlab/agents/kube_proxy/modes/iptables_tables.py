@@ -34,7 +34,9 @@ class KernelTables:
     def write(self, tables: Iterable[Table]) -> int:
         """Make the kernel hold these tables; how many of them were different. KernelError: they are not all written."""
         self.stale = True
-        changed = sum(self._write(table) for table in tables)
+        wanted = tuple(tables)
+        self._forget_unwanted(wanted)
+        changed = sum(self._write(table) for table in wanted)
         self.stale = False
         return changed
 
@@ -58,6 +60,13 @@ class KernelTables:
         if done.kept:
             log.warning("%s: somebody else's rules still jump to %s", table.name, ", ".join(done.kept))
         return done.changed
+
+    def _forget_unwanted(self, tables: tuple[Table, ...]) -> None:
+        """Rules that were refused before and are not asked for any more, as their Service has gone."""
+        if self._refused:
+            self._refused &= {
+                (table.name, chain.name, rule) for table in tables for chain in table.chains for rule in chain.rules
+            }
 
     def _write(self, table: Table) -> bool:
         for _ in range(LEFT_OUT_AT_MOST):
