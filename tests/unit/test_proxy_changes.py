@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from proxy_deeds import STEPS, Deed, after
 from proxy_objects import GONE, LEAVING, LOCAL, REMOTE, UNREADY, endpoint, endpoint_slice, node, service, tracker
 
@@ -261,6 +261,7 @@ def test_of_two_services_at_one_address_the_one_that_stays_keeps_its_flows(gone:
     assert (ip_address("203.0.113.20"), 53, kept) in stale(known)
 
 
+@settings(max_examples=50)
 @given(STEPS)
 def test_after_any_deeds_those_flows_are_stale_whose_endpoint_a_fresh_start_would_not_know(
     steps: list[list[Deed]],

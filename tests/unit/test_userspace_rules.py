@@ -7,8 +7,9 @@ from ipaddress import ip_address, ip_network
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from proxy_deeds import STEPS, Deed
 from proxy_objects import (
     CONFIG,
     LOCAL,
@@ -29,6 +30,7 @@ from netlab.model.rules import Chain, Family, Table, TablePatch
 from netlab.proxy.changes import ChangeTracker
 from netlab.proxy.config import NodeFacts, ProxyConfig
 from netlab.proxy.decide import Fate, Route, decide_all
+from netlab.proxy.ports import PortKey
 from netlab.proxy.save_reader import read_save
 from netlab.proxy.save_text import save_text
 from netlab.proxy.userspace import ServedPort, Spelling, complaints, is_served
@@ -210,6 +212,36 @@ def test_patches_lead_where_whole_tables_are(steps: list[list[str]]) -> None:
             tables[patch.name] = patched(tables[patch.name], patch)
         assert tables == {table.name: table for table in spelling.tables()}
         assert not spelling.update(changed)
+
+
+@settings(max_examples=25)
+@given(STEPS, st.sampled_from(Family))
+def test_any_deeds_lead_to_what_a_fresh_start_makes(steps: list[list[Deed]], family: Family) -> None:
+    known, config = tracker(node()), replace(CONFIG, mode=ProxyMode.USERSPACE)
+    kept = Spelling(config=config, node=known.node, family=family)
+    kept.start([])
+    tables = {table.name: table for table in kept.tables()}
+    served: dict[PortKey, ServedPort] = {}
+    listeners = count(LISTENER)
+    for deeds in steps:
+        for deed in deeds:
+            deed.do(known)
+        changed = dict.fromkeys(known.collect().ports)
+        now = {key: route for key, route in decide_all(known, config).items() if is_served(route)}
+        ports = {key: served[key].listener if key in served else next(listeners) for key in now}
+        served = {key: ServedPort(route, ports[key]) for key, route in now.items()}
+        for patch in kept.update({key: served.get(key) for key in changed}):
+            tables[patch.name] = patched(tables[patch.name], patch)
+        assert tables == {table.name: table for table in kept.tables()}
+        fresh = Spelling(config=config, node=known.node, family=family)
+        fresh.start(served.values())
+        assert in_any_order(kept.tables()) == in_any_order(fresh.tables())
+        assert kept.rule_counts() == fresh.rule_counts()
+
+
+def in_any_order(tables: tuple[Table, ...]) -> list[str]:
+    """The lines of all tables: none depends on another that is before it."""
+    return sorted(save_text(tables).splitlines())
 
 
 def patched(table: Table, patch: TablePatch) -> Table:
