@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
+from proxy_objects import CONFIG, node, service
 
+from netlab.agents.kube_proxy.core import Proxier
 from netlab.agents.kube_proxy.modes.iptables_tables import KernelTables
+from netlab.errors import NetlabError
 from netlab.kernel.namespaces import Namespaces
+from netlab.model.modes import ProxyMode
 from netlab.model.rules import Chain, ChainEdit, Family, Masquerade, Rule, SetMark, Table, TablePatch
 
 pytestmark = pytest.mark.root
@@ -17,8 +24,11 @@ TOO_BIG = Rule(comment="default/broken", target=SetMark(1 << 32, 0))
 MISPLACED = Rule(comment="default/misplaced", target=Masquerade())
 
 
+NOBODY = 65534
+
+
 @pytest.fixture(autouse=True)
-def node() -> Iterator[None]:
+def namespace() -> Iterator[None]:
     with Namespaces() as namespaces:
         namespaces.create("nlipt.tables")
         try:
@@ -69,3 +79,24 @@ def test_a_patch_that_cannot_be_done_leaves_the_tables_to_be_written_whole() -> 
     assert tables.stale
     tables.write([table(Rule(comment="two"))])
     assert comments() == ["two"]
+
+
+def test_what_is_wrong_with_an_object_is_told_by_the_first_sync_that_succeeds() -> None:
+    """One that fails tells nobody: its caller hears of the failure alone."""
+    with closing(Proxier(replace(CONFIG, mode=ProxyMode.NFTABLES))) as proxy:
+        proxy.put(node())
+        proxy.put(service(spec={"externalIPs": ["127.0.0.1"]}))
+        with without_rights(), pytest.raises(NetlabError):
+            proxy.sync()
+        assert [complaint.path for complaint in proxy.sync().complaints] == ["spec.externalIPs[0]"]
+        assert proxy.sync().complaints == ()
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As somebody who may not change rules."""
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

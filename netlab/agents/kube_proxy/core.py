@@ -66,6 +66,7 @@ class Proxier:
         self._mode = mode_of(config.mode)
         self._unusable: set[Family] = set()
         self._stale_flows: list[StaleFlows] = []
+        self._untold: list[Complaint] = []
         self._health: tuple[HealthCheck, ...] = ()
         self._anew = True
         self._addresses: tuple[IPAddress, ...] = ()
@@ -145,6 +146,7 @@ class Proxier:
         started = time.perf_counter()
         changes = self._tracker.collect()
         self._stale_flows += changes.stale
+        self._untold += changes.complaints
         anew = self._anew or changes.node_changed or (full and self._addresses_differ())
         self._anew = True  # whatever fails from here on, the next sync does not rely on it
         if anew:
@@ -157,7 +159,8 @@ class Proxier:
         self._note_health(changes.ports, all_of_them=full)
         deleted = delete_stale_flows(self._stale_flows)
         self._stale_flows.clear()
-        complaints = (*changes.complaints, *self._newly_left_out())
+        complaints = (*self._untold, *self._newly_left_out())
+        self._untold.clear()
         for complaint in complaints:
             log.warning("%s", complaint)
         seconds = time.perf_counter() - started
