@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from netlab.errors import KernelError, MissingCapability
 from netlab.kernel.iptables_answers import HERE, Applied, OutOfStep
-from netlab.kernel.iptables_nft_memory import UNKNOWN, Held, remember, remembered
+from netlab.kernel.iptables_nft_memory import UNKNOWN, Held, lines_of, mark_of, remember, remembered
 from netlab.kernel.iptables_nft_text import PROGRAMS, Script, listed, saved
 from netlab.kernel.iptables_nft_write import FEW_CHAINS, Change, TheirLine, write
 from netlab.kernel.iptables_values import check
@@ -54,7 +54,7 @@ def apply(table: Table) -> Applied:
     before = generation()
     held = remembered(table.family, table.name) or _read(table)
     wanted = {chain.name for chain in table.chains}
-    different = [chain for chain in table.chains if held.chains.get(chain.name) != hash(chain.rules)]
+    different = [chain for chain in table.chains if held.chains.get(chain.name) != mark_of(chain.rules)]
     gone = [name for name in held.chains if name not in wanted and _is_owned(name, table)]
     missing = [hook for hook in table.hooks if hook not in held.hooks]
     if not (different or gone or missing):
@@ -62,9 +62,10 @@ def apply(table: Table) -> Applied:
     theirs = _theirs(table) if gone or len(different) > FEW_CHAINS else {}
     kept = _jumped_to(gone, theirs)
     taken = write(Change(table, different, gone=gone, kept=kept, hooks=missing), theirs)
-    chains = {chain.name: hash(chain.rules) for chain in table.chains} | dict.fromkeys(kept, hash(()))
-    remember(table.family, table.name, Held(chains, frozenset(table.hooks)), before=before, transactions=taken)
-    changed = bool(different or missing or set(gone) - kept or any(held.chains[name] != hash(()) for name in kept))
+    chains = {chain.name: mark_of(chain.rules) for chain in table.chains} | dict.fromkeys(kept, mark_of(()))
+    lines = {chain.name: lines_of(chain.rules) for chain in table.chains if not _is_owned(chain.name, table)}
+    remember(table.family, table.name, Held(chains, frozenset(table.hooks), lines), before=before, transactions=taken)
+    changed = bool(different or missing or set(gone) - kept or any(held.chains[name] != mark_of(()) for name in kept))
     return Applied(changed, len(different), tuple(sorted(kept)))
 
 
@@ -110,7 +111,7 @@ def remove(table: Table) -> Applied:
         theirs[hook.chain] = [line for line in theirs[hook.chain] if line.rule != hook.rule]
     kept = _jumped_to(ours, theirs)
     taken = write(Change(Table(table.family, table.name), gone=ours, kept=kept, unhooked=hooks), theirs)
-    remember(table.family, table.name, Held(dict.fromkeys(kept, hash(()))), before=before, transactions=taken)
+    remember(table.family, table.name, Held(dict.fromkeys(kept, mark_of(()))), before=before, transactions=taken)
     return Applied(changed=True, kept=tuple(sorted(kept)))
 
 
@@ -145,7 +146,7 @@ def _read(table: Table) -> Held:
     for line in saved(table.family, table.name):
         if line.startswith("-A ") and (words := words_of(line))[1] in rules:
             rules[words[1]].append(read_rule(words[2:], chains=present))
-    return Held({name: hash(tuple(rules[name])) for name in ours}, hooks)
+    return Held({name: mark_of(rules[name]) for name in ours}, hooks)
 
 
 def _theirs(table: Table) -> dict[str, list[TheirLine]]:

@@ -282,6 +282,21 @@ def test_a_patch_changes_what_it_names_and_leaves_the_rest(kernel: Kernel) -> No
     assert not any("KUBE-SVC-A" in line for line in kernel.saved(table="nat"))
 
 
+def test_after_a_patch_the_whole_table_is_known_to_be_there(kernel: Kernel) -> None:
+    """It is not said that somebody had changed it, and what was counted stays."""
+    kernel.enter("ours")
+    one, two, three, four = (Rule(comment=text) for text in ("one", "two", "three", "four"))
+    table = Table(Family.IPV4, "nat", chains=(Chain("KUBE-SERVICES", (one, two, two)), Chain("KUBE-SVC-A", (one,))))
+    kernel.apply(replace(table, owned=("KUBE-SVC-",)))
+    edit = ChainEdit("KUBE-SERVICES", removed=(two, one), added=(three, four))
+    iptables.apply_patch(TablePatch(Family.IPV4, "nat", edits=(edit,)), backend=kernel.backend)
+
+    chains = (Chain("KUBE-SERVICES", (three, four, two)), Chain("KUBE-SVC-A", (one,)))
+    assert not kernel.apply(replace(table, chains=chains, owned=("KUBE-SVC-",))).changed
+    chains = (Chain("KUBE-SERVICES", (four, three, two)), Chain("KUBE-SVC-A", (one,)))
+    assert kernel.apply(replace(table, chains=chains, owned=("KUBE-SVC-",))).changed
+
+
 def test_a_patch_for_a_table_that_was_flushed_says_so_and_changes_nothing(kernel: Kernel) -> None:
     kernel.enter("ours")
     kernel.apply(table_with_hooks())
