@@ -14,11 +14,16 @@ import pytest
 from hypothesis import given, settings
 from nft_reference import read_listing
 from proxy_deeds import STEPS, Deed, Known, after
-from proxy_objects import CONFIG, node
+from proxy_objects import CONFIG, node, tracker
 
 from netlab.agents.kube_proxy.core import Proxier
+from netlab.kernel import iptables
 from netlab.kernel.namespaces import Namespaces
 from netlab.model.modes import ProxyMode
+from netlab.model.rules import Backend, Family
+from netlab.proxy.changes import ChangeTracker
+from netlab.proxy.decide import decide_all
+from netlab.proxy.iptables import Spelling
 
 pytestmark = pytest.mark.root
 KEPT, FRESH = "nldeeds.kept", "nldeeds.fresh"
@@ -85,6 +90,38 @@ async def followed(steps: list[list[Deed]], *, mode: ProxyMode, namespaces: Name
             assert kept.sync(full=True).changed is False
 
 
+def test_any_deeds_leave_what_whole_tables_are_by_iptables_nft(namespaces: Namespaces) -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+    @given(STEPS)
+    def follow(steps: list[list[Deed]]) -> None:
+        namespaces.enter(KEPT)
+        known = tracker(node())
+        spelling = Spelling(config=CONFIG, node=known.node, family=Family.IPV4)
+        spelling.start({}, endpoint_total=0)
+        for table in spelling.tables():
+            iptables.apply(table, backend=Backend.NFT)
+        for deeds in steps:
+            patched(deeds, known, spelling)
+        kept = [saved("iptables-nft", table.name) for table in spelling.tables()]
+        namespaces.enter(FRESH)
+        for table in spelling.tables():
+            iptables.apply(table, backend=Backend.NFT)
+        assert kept == [saved("iptables-nft", table.name) for table in spelling.tables()]
+
+    follow()
+
+
+def patched(deeds: list[Deed], known: ChangeTracker, spelling: Spelling) -> None:
+    """Have the kernel follow; it then holds the whole tables."""
+    for deed in deeds:
+        deed.do(known)
+    keys, routes = known.collect().ports, decide_all(known, CONFIG)
+    changed = {key: routes.get(key) for key in keys}
+    for patch in spelling.update(changed, endpoint_total=known.endpoint_total(Family.IPV4)):
+        iptables.apply_patch(patch, backend=Backend.NFT)
+    assert not [table.name for table in spelling.tables() if iptables.apply(table, backend=Backend.NFT).changed]
+
+
 @asynccontextmanager
 async def proxier(mode: ProxyMode) -> AsyncIterator[Proxier]:
     """A kube-proxy of node1 that has not synced yet; in mode userspace its sockets are closed at the end."""
@@ -102,11 +139,11 @@ def listing(mode: ProxyMode) -> object:
     """All rules of this namespace, those sorted whose order does not matter."""
     if mode is ProxyMode.NFTABLES:
         return read_listing(output("nft", "list", "ruleset"))
-    return [saved(program, table) for program in ("iptables", "ip6tables") for table in ("nat", "filter")]
+    return [saved(program, table) for program in ("iptables-legacy", "ip6tables-legacy") for table in ("nat", "filter")]
 
 
 def saved(program: str, table: str) -> tuple[list[str], list[str]]:
-    text = output(f"{program}-legacy-save", "-t", table)
+    text = output(f"{program}-save", "-t", table)
     lines = [LISTENER.sub("LISTENER", line) for line in text.splitlines() if line.startswith("-A")]
     shared = [line for line in lines if IN_ANY_ORDER.match(line)]
     return sorted(shared), sorted((line for line in lines if line not in shared), key=lambda line: line.split()[1])
