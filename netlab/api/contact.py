@@ -37,7 +37,7 @@ class Contact:
             yield answer
         except (aiohttp.ClientError, OSError) as error:
             if answered or self._answers == before:
-                self._lose(_why(error))
+                self._lose(reason(error))
             raise
 
     def _lose(self, why: str) -> None:
@@ -52,8 +52,11 @@ class Contact:
         self._answers += 1
 
 
-def _why(error: aiohttp.ClientError | OSError) -> str:
-    """A connection's end has the kernel's reason for its cause, if there is any: nobody confirmed what was sent."""
+def reason(error: aiohttp.ClientError | OSError) -> str:
+    """Why a request failed, in a log's words.
+
+    A connection's end has the kernel's reason for its cause, if there is any: nobody confirmed what was sent.
+    """
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
         cause = error.__cause__
         return cause.strerror if isinstance(cause, OSError) and cause.strerror else "the connection ended"

@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 import aiohttp
 
 from netlab.api.backoff import Backoff
+from netlab.api.contact import reason
 from netlab.api.events import WatchEvent
 from netlab.api.foreign import Garbage, Malformed, MalformedChange, Page
 from netlab.api.journal import EventType
@@ -75,7 +76,7 @@ class Following(Generic[K]):
                 log.warning("watch of %s: %s; listing again", plural, garbage)
                 self._version = ""
             except (aiohttp.ClientError, OSError) as error:
-                log.info("watch of %s: %s", plural, error or type(error).__name__)
+                log.info("watch of %s: %s", plural, reason(error))
             if loop.time() - began > self._backoff.last:
                 self._backoff.reset()  # it went well for long: this is not one failure after another
             await asyncio.sleep(self._backoff.pause())

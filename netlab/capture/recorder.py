@@ -22,7 +22,9 @@ HOLD = 3 * RETIRE_MILLISECONDS / 1000
 """Seconds: a block is handed over after one RETIRE_MILLISECONDS, or two where its timer has just passed it by."""
 LOOK_SECONDS = 0.02
 """How long to wait for more at most, so that what was held is written and the end is seen."""
-BY_TIME = itemgetter(1)
+TIME = itemgetter(1)
+BY_TIME = itemgetter(1, 0)
+"""What has one time is in the order of its interfaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Recorder:
     def _write_until(self, nanoseconds: int, *, most: int | None) -> None:
         """Write what was held that is older, `most` packets in all."""
         self._held.sort(key=BY_TIME)
-        old = bisect_right(self._held, nanoseconds, key=BY_TIME)
+        old = bisect_right(self._held, nanoseconds, key=TIME)
         ready, self._held = self._held[:old], self._held[old:]
         if most is not None:
             ready = ready[: most - self._packets]

@@ -27,6 +27,7 @@ from netlab.plan.bridges import POD_BRIDGE
 from netlab.plan.fabric import WIRE_BRIDGE
 from netlab.plan.stations import WIRE, external_stations, node_station, placed_pod
 
+BRIDGES = frozenset({POD_BRIDGE, WIRE_BRIDGE})
 LOOPBACK = "lo"
 MOST_BLOCKS, FEWEST_BLOCKS, ALL_BLOCKS = 512, 8, 1024
 """Memory in blocks of 128 KiB, of one interface and of all: a second of 40,000 packets of full size a second."""
@@ -86,7 +87,11 @@ class _End:
 
 
 def hops(view: ClusterView, spots: Iterable[Spot]) -> tuple[Hop, ...]:
-    """The interfaces of those places, each once, in their order. NotFound: there is no such place or interface."""
+    """The interfaces of those places, each once, in their order, but bridges last.
+
+    A packet that comes in by a bridge's port has one time at both, and of one time the order is that of the interfaces.
+    NotFound: there is no such place or interface.
+    """
     described = _descriptions(view)
     found: dict[tuple[str, str], Hop] = {}
     for spot in spots:
@@ -95,7 +100,7 @@ def hops(view: ClusterView, spots: Iterable[Spot]) -> tuple[Hop, ...]:
             where = (namespace, interface)
             name = f"{spot.place or FABRIC} {interface}"
             found.setdefault(where, Hop(*where, Interface(name, described.get(where, ""))))
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda hop: hop.interface in BRIDGES))
 
 
 def _words(view: ClusterView, where: str) -> Iterator[str]:

@@ -34,8 +34,11 @@ from scapy.layers.inet6 import (  # noqa: E402
 )
 from scapy.packet import Packet, Raw  # noqa: E402
 
-OPENING = b"netlab: "
-"""How the payload of UDP and ICMP probes begins; eight hexadecimal digits of the token follow."""
+OPENING = b"nlab"
+"""How the payload of UDP and ICMP probes begins; eight hexadecimal digits of the token follow.
+
+Both are within 20 bytes from the start of UDP or ICMP: so much of a packet do the reports of nftables show.
+"""
 TOKEN_DIGITS = 8
 ECHO_SEQUENCE = 1
 PORT_UNREACHABLE = {Family.IPV4: (3, 3), Family.IPV6: (1, 4)}

@@ -136,7 +136,7 @@ def open_tap(family: Family, protocol: TargetProtocol) -> socket.socket:
     """
     kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
     tap = socket.socket(socket.AF_PACKET, kind, socket.htons(ETHERTYPES[family]))
-    attach(request_filter(family, protocol, opening=OPENING[:4]), tap)
+    attach(request_filter(family, protocol, opening=OPENING), tap)
     with contextlib.suppress(OSError):  # Linux before 4.20: outgoing packets are told apart when they are read
         tap.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     return tap

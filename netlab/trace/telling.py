@@ -14,8 +14,10 @@ CHANGED, BAD, GOOD, FAINT, HEAD = "bold yellow", "bold red", "green", "dim", "bo
 KERNELS = " proto kernel scope link"
 """What `ip route` says of every route that the kernel made for an address."""
 JUMP = re.compile(r" -j (.+)$")
-DRAWN = re.compile(r"^(dnat) ip6? (to) .* (map @\S+).*")
+DRAWN = re.compile(r"^dnat ip6? to .* (map @\S+).*")
 """How mode nftables chooses: by which fields is the same in all of its rules."""
+SAID = re.compile(r"^-A \S+ ")
+"""What a rule of iptables begins with, and the chain's name in front of it says already."""
 Span = tuple[str, str]
 """Text and its style; no style where that is empty."""
 Line = list[Span]
@@ -128,7 +130,7 @@ def _hop(hop: Hop, name: str, *, verbose: bool) -> Iterator[Line]:
     if told and not fits:
         yield [(" " * len(start[0]), ""), (told, FAINT)]
     for rule in hop.rules:
-        yield _rule(rule, verbose=verbose)
+        yield _whole_rule(rule) if verbose else _rule(rule, to=_end_of(hop.packet, "dst"))
     if verbose and hop.changed and hop.detail:
         yield [("      ", ""), (hop.detail, FAINT)]
 
@@ -153,18 +155,43 @@ def _kind(packet: PacketSeen) -> str:
     return packet.proto + (f" {packet.flags}" if packet.flags else "")
 
 
-def _rule(rule: RuleHit, *, verbose: bool) -> Line:
-    chance = f"  (chance {rule.probability:.2f})" if rule.probability is not None else ""
-    if verbose:
-        return [("      ", ""), (rule.rule, FAINT), (chance, "")]
+def _whole_rule(rule: RuleHit) -> Line:
+    return [("      ", ""), (rule.rule, FAINT), (_chance(rule), "")]
+
+
+def _rule(rule: RuleHit, *, to: str) -> Line:
+    """`to` is where the packet goes behind the rule."""
+    chance, chain = _chance(rule), f"      {rule.chain:<25} "
+    return [(chain, FAINT), (_does(rule, to=to, room=WIDTH - len(chain) - len(chance)), FAINT), (chance, "")]
+
+
+def _chance(rule: RuleHit) -> str:
+    by_chance = rule.probability is not None and rule.probability < 1
+    return f"  (chance {rule.probability:.2f})" if by_chance else ""
+
+
+def _does(rule: RuleHit, *, to: str, room: int) -> str:
+    """What the rule says of itself, and what it does where that is more than to lead on."""
     jump = JUMP.search(rule.rule)
-    leads_on = jump is None or jump.group(1).startswith("KUBE-")
-    does = rule.comment or DRAWN.sub(r"\1 \2 \3", rule.rule)
-    if jump and not leads_on:
-        does = f"{rule.comment}: {jump.group(1)}" if rule.comment else jump.group(1)
-    chain = f"      {rule.chain:<25} "
-    return [(chain, FAINT), (_shortened(does, WIDTH - len(chain) - len(chance)), FAINT), (chance, "")]
+    target = "" if jump is None or jump[1].startswith("KUBE-") else jump[1]
+    if rule.comment and target:
+        whole = f"{rule.comment}: {target}"
+        return _shortened(whole if len(whole) <= room else f"{rule.comment}: {target.split()[0]}", room)
+    if rule.comment:
+        return _shortened(rule.comment, room)
+    return target or _without_middle(DRAWN.sub(rf"dnat to {to} by \1", SAID.sub("", rule.rule)), room)
 
 
 def _shortened(text: str, room: int) -> str:
     return text if len(text) <= room else text[: max(room, 20) - 3] + "..."
+
+
+def _without_middle(text: str, room: int) -> str:
+    """A rule's text in that room: its end, which is what it does, and of its conditions what fits."""
+    if len(text) <= room:
+        return text
+    words = text.split()
+    kept = next((n for n in range(len(words)) if len(" ".join(words[n:])) <= room * 2 // 3), len(words) - 1)
+    end = f" ... {' '.join(words[kept:])}"
+    begin = next((n for n in range(kept, 0, -1) if len(" ".join(words[:n]) + end) <= room), 0)
+    return _shortened(" ".join(words[:begin]) + end, room).strip()

@@ -52,17 +52,18 @@ def seen(data: bytes) -> tuple[list[str], list[Packet]]:
 
 
 def test_a_flow_is_seen_at_every_hop_in_the_order_of_its_way(lab: Lab) -> None:
-    capture = Capture(
-        lab, "pod/shell", "node/node1:eth0", "fabric", "node/node2", "pod/web-2", "-w", "-", "tcp[13] = 2"
-    )
+    capture = Capture(lab, "pod/shell", "node/node1", "fabric", "node/node2", "pod/web-2", "-w", "-", "tcp[13] = 2")
     assert capture.announced.startswith("capturing at pod/shell eth0, ")
     lab.verdicts("pod/shell", "pod/web-2:8080")
     status, data, said = capture.interrupt()
     hops, packets = seen(data)
     way = [(hops[packet.interface], "out" if packet.flags & 3 == OUT else "in") for packet in packets]
+    shell = next(hop for hop in hops if hop.startswith("node/node1 veth") and (hop, "in") in way)
     port = next(hop for hop in hops if hop.startswith("node/node2 veth") and (hop, "out") in way)
     expected = [
         ("pod/shell eth0", "out"),
+        (shell, "in"),
+        ("node/node1 cni0", "in"),
         ("node/node1 eth0", "out"),
         ("fabric node1", "in"),
         ("fabric node2", "out"),

@@ -501,6 +501,21 @@ def test_in_mode_nftables_the_chains_of_kube_proxy_are_told(modern: Lab) -> None
 
 
 @pytest.mark.root
+@pytest.mark.parametrize(("to", "pod"), [("service/web:80", "web-2"), ("service/echo:7/udp", "echo")])
+def test_in_mode_nftables_a_node_starts_in_output_and_each_rule_is_told_by_its_text(
+    modern: Lab, to: str, pod: str
+) -> None:
+    journey = until(modern, pod, "node/node1", to)
+    assert [change[2] for change in changes(journey)] == [
+        "kube-proxy/nat-output",
+        "kube-proxy/nat-postrouting",
+        "nat/PREROUTING",
+        "nat/INPUT",
+    ]
+    assert [hit for hop in journey.hops for hit in hop.rules if not hit.rule] == []
+
+
+@pytest.mark.root
 def test_in_mode_nftables_the_rule_that_refuses_is_named(modern: Lab) -> None:
     journey = trace(modern, "pod/shell", "service/empty:80")
     (end,) = ends(journey)

@@ -14,7 +14,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from nft_reference import Seen, as_kube_proxy_has_it, read_listing
+from nft_reference import Seen, read_listing
+from nft_spelled_back import as_kube_proxy_has_it
 from proxy_objects import CASES, CONFIG, documents, endpoint, endpoint_slice, node, service
 from proxy_reference import cases, flags_of
 from proxy_tables.case import AFFINITY, BALANCED, BOTH, FAR, HERE, INGRESS, NODE_PORT, RANGES, THERE

@@ -10,7 +10,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from nft_reference import as_kube_proxy_has_it, read_listing, spelled_out
+from nft_reference import read_listing, spelled_out
+from nft_spelled_back import as_kube_proxy_has_it
 from proxy_objects import CASES, MACHINE_ADDRESSES, documents, tracker
 from proxy_reference import cases, flags_of
 

@@ -37,7 +37,7 @@ def network(version: int, *, back: bool = False) -> Packet:
 
 
 def built_by_scapy(version: int, protocol: TargetProtocol, tag: Tag) -> bytes:
-    payload = Raw(b"netlab: %08x" % tag.token)
+    payload = Raw(b"nlab%08x" % tag.token)
     if protocol is TargetProtocol.TCP:
         segment = [("MSS", 1460 if version == 4 else 1440)]
         return bytes(network(version) / TCP(sport=tag.port, dport=80, flags="S", seq=tag.token, options=segment))
@@ -109,7 +109,7 @@ def test_a_ping_is_answered_by_an_echo_reply_with_its_token_alone(version: int) 
     answers = [
         speaks.answer(received(version, network(version, back=True) / kind / Raw(payload)))
         for kind in kinds
-        for payload in (b"netlab: ffffffff", b"somebody else's", b"netlab: fffffffg")
+        for payload in (b"nlabffffffff", b"somebody else's", b"nlabfffffffg")
     ]
     assert answers == [Answer(TAG.port, TAG.token, PacketVerdict.REACHED), *[None] * 5]
 

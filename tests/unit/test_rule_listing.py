@@ -212,13 +212,25 @@ def test_every_rule_of_nftables_that_netlab_writes_has_words(lab: str) -> None:
         (
             "dnat ip6 to ip6 daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints-3",
             "all packets: the destination becomes what the map endpoints-3 has for them and a number drawn by chance, "
-            "one of 3",
+            "one of 3; those that it does not have go on to the next rule",
         ),
         ("udp sport 7 notrack", "packets udp sport 7 notrack: count them"),
     ],
 )
 def test_a_rule_of_nftables_is_said_in_words(rule: str, words: str) -> None:
     assert explain_rule(rule) == words
+
+
+def test_elements_of_one_service_stand_side_by_side_in_the_order_of_their_numbers() -> None:
+    first, second = "10.96.0.9 . tcp . 80", "10.96.0.80 . tcp . 80"
+    drawn = [f"{key} . {number} : 10.244.0.{number} . 8080" for number in (10, 9) for key in (second, first)]
+    (chain,) = read_table(f"table ip t {{\n\tmap m {{\n\t\telements = {{ {', '.join(drawn)} }}\n\t}}\n}}\n")
+    assert [each.rule.partition(" : ")[0] for each in chain.rules] == [
+        f"{first} . 9",
+        f"{first} . 10",
+        f"{second} . 9",
+        f"{second} . 10",
+    ]
 
 
 def test_elements_of_maps_and_sets_are_said_in_words() -> None:
@@ -232,6 +244,9 @@ def test_elements_of_maps_and_sets_are_said_in_words() -> None:
         "packets to udp port 30053 that drew 0: the destination becomes [fd00:10:244::2]:53"
     )
     assert explain_element("set cluster-ips", "10.96.0.80") == "10.96.0.80 is one of cluster-ips"
+    assert explain_element("set hairpin-connections", "10.244.0.2 . 10.244.0.2 . tcp . 8080") == (
+        "packets from 10.244.0.2 to 10.244.0.2 tcp port 8080 are among hairpin-connections"
+    )
 
 
 # --- order

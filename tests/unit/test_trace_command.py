@@ -70,6 +70,27 @@ def test_a_page_fits_100_columns_and_has_no_colour_in_a_pipe(
     assert "\x1b" not in out
 
 
+def test_a_rule_that_is_too_long_loses_what_is_in_its_middle_and_keeps_what_it_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out = typed(capsys, "pod/web-1", "service/web:80", "nftables", "--by", "web-1")
+    assert "masquerading              ct status dnat ip ... @hairpin-connections masquerade fully-random" in out
+    assert "endpoints                 dnat to 10.244.0.2:8080 by map @endpoints-2  (chance 0.50)" in out
+    _, out = typed(capsys, "pod/client", "service/empty:80", "no-endpoints")
+    assert "      KUBE-SERVICES             default/empty:http has no endpoints: REJECT" in out.splitlines()
+
+
+def test_what_leads_on_says_where_to_and_its_chain_once(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out = typed(capsys, "external/client", "node/node1:30080", "two-nodes", "--by", "web-1")
+    assert "      KUBE-EXT-OZOUHPCFKJBAIRSG -j KUBE-SVC-OZOUHPCFKJBAIRSG" in out.splitlines()
+
+
+def test_of_one_endpoint_alone_no_chance_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out = typed(capsys, "pod/shell", "service/kubernetes:443", "nftables")
+    assert "by map @endpoints-1" in out
+    assert "chance" not in out
+
+
 def test_verbose_has_whole_rules_and_what_conntrack_keeps(capsys: pytest.CaptureFixture[str]) -> None:
     _, out = typed(capsys, *CROSS_NODE, "-v")
     assert '-A KUBE-SERVICES -d 10.96.0.80/32 -p tcp -m comment --comment "default/web cluster IP"' in out

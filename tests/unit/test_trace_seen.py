@@ -22,7 +22,7 @@ from netlab.probe.tracing.hops import hit
 from netlab.probe.tracing.passings import Passing, Scene, passings
 from netlab.probe.tracing.recognition import Recognition
 from netlab.probe.tracing.stations import Station
-from netlab.probe.tracing.visits import visits
+from netlab.probe.tracing.visits import visits, without_silence
 from netlab.probe.tracing.watch import Sighting
 
 TOKEN = 0x1234ABCD
@@ -100,6 +100,18 @@ def test_a_packets_head_is_read(family: Family, protocol: TargetProtocol) -> Non
     if protocol is not TargetProtocol.ICMP:
         assert (headers.source_port, headers.destination_port) == (41001, 80)
     assert Recognition(FlowMatch(family, protocol, TOKEN)).way(headers) is Way.REQUEST
+
+
+@everywhere
+@pytest.mark.parametrize("protocol", [TargetProtocol.UDP, TargetProtocol.ICMP])
+def test_so_much_of_a_packet_as_nftables_reports_shows_of_which_flow_it_is(
+    family: Family, protocol: TargetProtocol
+) -> None:
+    """NFT_TRACETYPE_TRANSPORT_HSIZE of net/netfilter/nf_tables_trace.c."""
+    network = 20 if family is Family.IPV4 else 40
+    headers = read_headers(request(family, protocol)[: network + 20])
+    assert headers
+    assert headers.token == TOKEN
 
 
 @pytest.mark.parametrize("data", [b"", b"\x45", b"\x00" * 40, b"\x60" + bytes(20)])
@@ -235,6 +247,28 @@ def test_a_rule_whose_comment_speaks_of_masquerading_is_not_what_translated() ->
         ("nat/OUTPUT", 1),
         ("nat/OUTPUT", 0),
         ("eth0", 0),
+    ]
+
+
+def test_a_hook_where_nothing_matched_still_says_what_a_translation_before_it_has_made_of_the_packet() -> None:
+    node = Scene(Station("lab.node1", "node/node1"))
+    answer = read_headers(request(Family.IPV4, TargetProtocol.TCP))
+    assert answer
+    back = replace(answer, destination=ip_address("172.18.0.2"), destination_port=51234)
+    silent = replace(event("filter-input", 0, table="kube-proxy", kind=Kind.POLICY, hook="INPUT"), verdict="accept")
+    early = replace(silent, chain="filter-prerouting-pre-dnat", hook="PREROUTING", priority=-110)
+    (visit,) = visits(
+        [
+            Passing(scene=node, way=Way.REPLY, headers=answer, link="eth0"),
+            Passing(scene=node, way=Way.REPLY, headers=answer, place="a", hook="PREROUTING", events=(early,)),
+            Passing(scene=node, way=Way.REPLY, headers=back, place="b", hook="INPUT", events=(silent,)),
+        ]
+    )
+    told = without_silence(visit).passings
+    assert [(each.link or each.place, each.headers) for each in told] == [
+        ("eth0", answer),
+        ("nat/PREROUTING", answer),
+        ("b", back),
     ]
 
 

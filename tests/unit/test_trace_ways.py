@@ -436,10 +436,10 @@ def test_in_mode_nftables_too(from_: str, to: str, chains: list[str], last: str)
     assert hop.rules[-1].rule.endswith(last)
 
 
-def test_of_a_choice_that_is_in_a_map_its_name_is_shown() -> None:
+def test_of_a_choice_that_is_in_a_map_its_name_is_shown_and_what_was_found() -> None:
     found = predicted(lab("two-nodes", ProxyMode.NFTABLES), "pod/shell", "service/web:80")
     lines = ["".join(text for text, _ in line).split() for line in telling.told([found.journey(found.first)])]
-    assert ["endpoints", "dnat", "to", "map", "@endpoints-2", "(chance", "0.50)"] in lines
+    assert ["endpoints", "dnat", "to", "10.244.0.2:8080", "by", "map", "@endpoints-2", "(chance", "0.50)"] in lines
 
 
 def test_names_that_are_not_there_and_protocols_that_are_not_spoken_are_told() -> None:

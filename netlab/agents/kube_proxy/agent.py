@@ -271,7 +271,8 @@ class KubeProxy:
         elif done.full and done.changed and not done.ports:
             log.info("repaired rules that somebody changed in %.0f ms", 1000 * done.seconds)
         elif done.ports:
-            log.info("%d Service ports changed: %.1f ms", done.ports, 1000 * done.seconds)
+            ports = "1 Service port" if done.ports == 1 else f"{done.ports} Service ports"
+            log.info("%s changed: %.1f ms", ports, 1000 * done.seconds)
 
 
 def _number(version: str) -> int:

@@ -25,8 +25,8 @@ NUMBERS = {TargetProtocol.TCP: 6, TargetProtocol.UDP: 17}
 ICMP = {Family.IPV4: 1, Family.IPV6: 58}
 ICMP_ERRORS = {Family.IPV4: (3, 11), Family.IPV6: (1, 3)}
 ECHOES = {Family.IPV4: (8, 0), Family.IPV6: (128, 129)}
-PAYLOAD_TOKEN = 16
-"""Offset of the token behind the start of UDP or an echo: eight bytes of header, eight of the payload's opening."""
+PAYLOAD_TOKEN = 12
+"""Offset of the token behind the start of UDP or an echo: eight bytes of header, four of the payload's opening."""
 TCP_FLAGS, SYN = 13, 0x02
 VXLAN_PORT = 4789
 MOST_PORTS = 3

@@ -65,7 +65,7 @@ def _event(family: int, found: dict[int, bytes], passing: dict[bytes, _Passing])
     return TraceEvent(
         table=table,
         chain=chain,
-        kind=KINDS.get(_number(found.get(TYPE)), Kind.RETURN),
+        kind=_kind(found),
         number=_number(found.get(HANDLE)),
         packet=seen.packet,
         mark=_number(found.get(MARK)),
@@ -76,6 +76,12 @@ def _event(family: int, found: dict[int, bytes], passing: dict[bytes, _Passing])
         verdict=_verdict(found),
         family=FAMILIES.get(family, str(family)),
     )
+
+
+def _kind(found: dict[int, bytes]) -> Kind:
+    """A chain's end, in which no rule decided, is reported as a rule without a handle (Linux 6.18)."""
+    kind = KINDS.get(_number(found.get(TYPE)), Kind.RETURN)
+    return Kind.RETURN if kind is Kind.RULE and HANDLE not in found else kind
 
 
 def _verdict(found: dict[int, bytes]) -> str | None:

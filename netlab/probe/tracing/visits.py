@@ -174,11 +174,15 @@ def _translating_hook(each: Passing) -> str:
 
 
 def without_silence(visit: Visit) -> Visit:
-    """The visit without the hooks where nothing matched and nothing changed."""
+    """The visit without the hooks where nothing matched and nothing changed, or had been changed on the way there."""
+    whole = visit.passings
     kept = [
         each
-        for each, following in zip(visit.passings, [*visit.passings[1:], None], strict=True)
-        if each.link or not each.events or _says_something(each, following)
+        for before, each, following in zip([None, *whole[:-1]], whole, [*whole[1:], None], strict=True)
+        if each.link
+        or not each.events
+        or _says_something(each, following)
+        or (before is not None and _differ(before.headers, each.headers))
     ]
     return replace(visit, passings=tuple(kept))
 

@@ -21,18 +21,14 @@ from netlab.proxy.nftables import names
 TO_PORT = (Field.PROTOCOL, Field.PORT)
 TO_SERVICE = (Field.DESTINATION, *TO_PORT)
 KEYS = {Field.DESTINATION: KeyType.ADDRESS, Field.PROTOCOL: KeyType.PROTOCOL, Field.PORT: KeyType.PORT}
-FIELDS = {
-    names.ENDPOINTS: TO_SERVICE,
-    names.NODEPORT_ENDPOINTS: TO_PORT,
-    names.LOCAL_ENDPOINTS: TO_SERVICE,
-    names.LOCAL_NODEPORT_ENDPOINTS: TO_PORT,
-}
+BY_ADDRESS = (names.ENDPOINTS, names.LOCAL_ENDPOINTS)
+"""The kinds of maps for what is sent to an address of a Service: of all endpoints, and of those of this node."""
+BY_NODE_PORT = (names.NODEPORT_ENDPOINTS, names.LOCAL_NODEPORT_ENDPOINTS)
+"""The same for what is sent to a node port, at whatever address of the node."""
+FIELDS = dict.fromkeys(BY_ADDRESS, TO_SERVICE) | dict.fromkeys(BY_NODE_PORT, TO_PORT)
 """By what packets are looked up in each kind of map."""
-CHAINS = {
-    names.ENDPOINTS: (names.ENDPOINTS, names.NODEPORT_ENDPOINTS),
-    names.LOCAL_ENDPOINTS: (names.LOCAL_ENDPOINTS, names.LOCAL_NODEPORT_ENDPOINTS),
-}
-"""The kinds of maps that are looked into where there is a choice among all endpoints, and among those of this node."""
+CHAINS = dict(zip((names.ENDPOINTS, names.LOCAL_ENDPOINTS), zip(BY_ADDRESS, BY_NODE_PORT, strict=True), strict=True))
+"""The kinds of maps that each of the chains looks into."""
 BETWEEN = Rule((Drop(),), "its endpoints were just being changed: the next attempt finds them")
 
 

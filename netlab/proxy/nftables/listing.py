@@ -13,6 +13,7 @@ _HOOK = re.compile(r"type (\w+) hook (\w+) priority ([^;]+); policy (\w+);")
 _COUNTER = re.compile(r"counter packets (\d+) bytes (\d+)")
 _COMMENT = re.compile(r'comment "([^"]*)"')
 _JUMP = re.compile(r"(?:jump|goto) (\S+)|vmap @(\S+)|@(\S+)")
+_NUMBER = re.compile(r"(\d+)")
 _ELEMENT = re.compile(r'((?:[^",]|"[^"]*")+),?')
 
 
@@ -69,12 +70,18 @@ def _jump(line: str) -> str | None:
 
 
 def _elements(lines: list[str]) -> list[str]:
+    """A map's or a set's, those of one Service side by side: nft puts what was drawn before whom it is for."""
     text = " ".join(lines)
     start = text.find("elements = {")
     if start < 0:
         return []
     inside = text[start + len("elements = {") : text.rindex("}")]
-    return [each.strip() for each in _ELEMENT.findall(inside) if each.strip()]
+    return sorted((each.strip() for each in _ELEMENT.findall(inside) if each.strip()), key=_with_numbers)
+
+
+def _with_numbers(text: str) -> list[str | int]:
+    """To be sorted by: the text, its numbers as numbers."""
+    return [int(part) if part.isdigit() else part for part in _NUMBER.split(text)]
 
 
 def _element(container: str, text: str) -> ListedRule:

@@ -40,7 +40,7 @@ from netlab.model.rules import IPAddress
 from netlab.proxy.config import FromNetwork, LocalTraffic
 from netlab.proxy.decide import Fate, Route
 from netlab.proxy.nftables import names
-from netlab.proxy.nftables.choosing import Draw
+from netlab.proxy.nftables.choosing import BY_ADDRESS, BY_NODE_PORT, Draw
 from netlab.proxy.slices import Endpoint
 
 
@@ -94,7 +94,7 @@ class _Speller:
         if self._leads_on(route.internal):
             key = self._key(port.cluster_ip)
             found.append(Element(names.SERVICE_IPS, key, Goto(self._policy_chain(route.internal))))
-            found += self._draws(key, (route.internal,), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
+            found += self._draws(key, BY_ADDRESS, fates=(route.internal,))
         else:
             found.append(self._blocked(port.cluster_ip, route.internal))
         if port.externally_accessible:
@@ -125,26 +125,26 @@ class _Speller:
         if not self.route.refused:
             key = self._key(address)
             yield Element(names.SERVICE_IPS, key, Goto(f"external-{self.name}"))
-            yield from self._draws(key, self._external_fates(), names.ENDPOINTS, names.LOCAL_ENDPOINTS)
+            yield from self._draws(key, BY_ADDRESS, fates=self._external_fates())
         if not self._leads_on(self.route.external):
             yield self._blocked(address, self.route.external)
 
     def _node_port(self, number: int) -> Iterator[Element | Draw]:
         key = (self.key.protocol, number)
         if not self.route.refused:
-            maps = (names.NODEPORT_ENDPOINTS, names.LOCAL_NODEPORT_ENDPOINTS)
             yield Element(names.SERVICE_NODEPORTS, key, Goto(f"external-{self.name}"))
-            yield from self._draws(key, self._external_fates(), *maps)
+            yield from self._draws(key, BY_NODE_PORT, fates=self._external_fates())
         if not self._leads_on(self.route.external):
             yield Element(names.NO_ENDPOINT_NODEPORTS, key, _verdict(self.route.external), str(self.key))
 
-    def _draws(self, key: Key, fates: Collection[Fate], everywhere: str, here: str) -> Iterator[Draw]:
-        """Among which endpoints the two maps have packets with the key choose; with affinity the chains choose."""
+    def _draws(self, key: Key, maps: tuple[str, str], *, fates: Collection[Fate]) -> Iterator[Draw]:
+        """What packets with the key draw from, of all endpoints and of this node's. With affinity the chains choose."""
         if self.port.affinity_seconds is None:
+            of_all, of_node = maps
             if Fate.CLUSTER in fates:
-                yield Draw(everywhere, key, _targets(self.route.cluster))
+                yield Draw(of_all, key, _targets(self.route.cluster))
             if Fate.LOCAL in fates:
-                yield Draw(here, key, _targets(self.route.local))
+                yield Draw(of_node, key, _targets(self.route.local))
 
     def _external_fates(self) -> tuple[Fate, ...]:
         """What may become of packets from outside, and of those that take a short cut."""

@@ -31,7 +31,8 @@ ACTIONS: tuple[tuple[str, str], ...] = (
     (r"dnat to (\S+)", r"the destination becomes \1"),
     (
         r"dnat ip6? to (?:ip6? daddr \. )?meta l4proto \. th dport \. numgen random mod (\d+) map @(\S+)",
-        r"the destination becomes what the map \2 has for them and a number drawn by chance, one of \1",
+        r"the destination becomes what the map \2 has for them and a number drawn by chance, one of \1; "
+        r"those that it does not have go on to the next rule",
     ),
     (r"masquerade(?: fully-random)?", "the source becomes this node's address, so that the answer comes back here"),
     (
@@ -49,6 +50,7 @@ _CONDITIONS = tuple((re.compile(pattern), words) for pattern, words in CONDITION
 _ACTIONS = tuple((re.compile(pattern), words) for pattern, words in ACTIONS)
 _KEY_OF_MAP = re.compile(r"(?:ip6? daddr \. )?meta l4proto \. th dport (?=vmap)")
 _PORT = re.compile(r" (tcp|udp|sctp) (\d+)(?: (\d+))?$")
+_CONNECTION = re.compile(r"(\S+) \. (\S+) \. (\S+) \. (\d+)")
 _ENDPOINT = re.compile(r"(\S+) \. (\d+)")
 _COUNTER = re.compile(r"counter(?: packets \d+ bytes \d+| name \S+)? ?")
 _COMMENT = re.compile(r'comment "[^"]*" ?')
@@ -76,7 +78,10 @@ def explain_element(container: str, element: str) -> str:
     """An element of a map or a set: `10.96.0.80 . tcp . 80 : goto service-...`."""
     key, colon, verdict = _COMMENT.sub("", element).partition(" : ")
     if not colon:
-        return f"{key.strip().replace(' . ', ' ')} is one of {container.partition(' ')[2]}"
+        name = container.partition(" ")[2]
+        if connection := _CONNECTION.fullmatch(key.strip()):
+            return connection.expand(r"packets from \1 to \2 \3 port \4") + f" are among {name}"
+        return f"{key.strip().replace(' . ', ' ')} is one of {name}"
     spoken = _PORT.sub(_spoken_port, f" {key.strip().replace(' . ', ' ')}").strip()
     if endpoint := _ENDPOINT.fullmatch(verdict.strip()):
         address, port = endpoint.groups()
