@@ -159,3 +159,7 @@ def goings(draw: st.DrawFn) -> Deed:
 PUTS = st.one_of(services(), slices(), services(), slices(), st.sampled_from(["zone-a", "zone-b", ""]).map(node))
 STEPS = st.lists(st.lists(st.one_of(PUTS.map(Deed), PUTS.map(Deed), goings()), min_size=1, max_size=3), max_size=8)
 """What is done between one sync and the next, several times."""
+WORLDS = st.tuples(st.lists(services(), min_size=2, max_size=4), st.lists(slices(), min_size=3, max_size=6)).map(
+    lambda found: [*found[0], *found[1]]
+)
+"""Services most of which have endpoints."""

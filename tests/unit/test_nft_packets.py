@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nft_tracer import NftNode
-from proxy_deeds import STEPS, Deed, Known, after
+from proxy_deeds import WORLDS, Deed, after
 from proxy_objects import CONFIG, MACHINE_ADDRESSES, NODE1, NODE1_6, node, tables, tracker
 from proxy_tables import SCENES, Probe, Scene
 from proxy_tables.differences import in_nftables
@@ -89,14 +89,12 @@ class Door(NamedTuple):
         return f"{with_port(self.address, self.port)}/{self.protocol}"
 
 
-@settings(max_examples=40, deadline=None)
-@given(STEPS, st.sampled_from(CONFIGS), st.sampled_from(Family))
+@settings(max_examples=80, deadline=None)
+@given(WORLDS, st.sampled_from(CONFIGS), st.sampled_from(Family))
 def test_in_two_modes_every_client_fares_as_was_decided(
-    steps: list[list[Deed]], config: ProxyConfig, family: Family
+    world: list[KubernetesObject], config: ProxyConfig, family: Family
 ) -> None:
-    objects: Known = {}
-    for deeds in ([Deed(node())], *steps):
-        objects = after(deeds, objects)
+    objects = after([Deed(node()), *map(Deed, world)], {})
     by_iptables = Node(tables(*objects.values(), config=config, family=family))
     by_nftables = node1(*objects.values(), config=config, family=family)
     for door, route in doors(decide_all(tracker(*objects.values()), config).values(), family):
