@@ -1,4 +1,4 @@
-"""Any changes of a few Services and their endpoints, for what is to follow them change by change."""
+"""A few Services that want one address, and change: dense enough that orders of changes that matter come up often."""
 
 from __future__ import annotations
 
