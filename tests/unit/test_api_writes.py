@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from api_asking import (
     SERVICES,
     Json,
     Server,
+    UnixConnection,
     a_server,
     config_map,
     deployment,
@@ -317,6 +320,26 @@ def test_scale_is_read_patched_and_replaced(server: Server) -> None:
     assert len(server.ok("GET", PODS)["items"]) == 3
     answer = server.ask("PUT", f"{DEPLOYMENTS}/web/scale", {**scale, "spec": {"replicas": 1}})
     assert answer.status == 409
+
+
+@pytest.mark.parametrize("what", ["", "/scale"])
+def test_a_patch_that_names_no_version_is_not_refused_for_what_was_written_while_it_arrived(
+    server: Server, what: str
+) -> None:
+    server.ok("POST", DEPLOYMENTS, deployment())
+    server.settle()
+    patch = json.dumps({"spec": {"replicas": 3}}).encode()
+    with closing(UnixConnection(server.path)) as connection:
+        connection.putrequest("PATCH", f"{DEPLOYMENTS}/web{what}")
+        connection.putheader("Content-Type", MERGE)
+        connection.putheader("Content-Length", str(len(patch)))
+        connection.endheaders()
+        connection.send(patch[:5])
+        server.ok("PATCH", f"{DEPLOYMENTS}/web", {"metadata": {"labels": {"written": "meanwhile"}}}, kind=MERGE)
+        connection.send(patch[5:])
+        assert connection.getresponse().status == 200
+    found = server.ok("GET", f"{DEPLOYMENTS}/web")
+    assert (found["spec"]["replicas"], found["metadata"]["labels"]["written"]) == (3, "meanwhile")
 
 
 def test_endpoints_made_by_hand_become_slices_and_those_of_a_selector_are_made(server: Server) -> None:

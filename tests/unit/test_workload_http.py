@@ -108,7 +108,7 @@ def converse(exchange: Exchange, server: PodServer | None = None) -> list[str]:
         await asyncio.get_running_loop().connect_accepted_socket(lambda: Connection(site), ours)
         reader, writer = await asyncio.open_connection(sock=theirs)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await exchange(reader, writer)
         finally:
             writer.close()

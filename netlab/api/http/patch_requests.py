@@ -32,6 +32,7 @@ async def patch_object(
     """The object as a patch has made it, and whether the patch (an apply) has created it. Raises Refusal."""
     if request.content_type == APPLY_PATCH:
         return await _apply(request, cluster, target, options)
+    await request.read()  # before the object is looked up: what is written while the patch arrives is no conflict
     present = cluster.store.stored(target.kind, target.name or "", target.namespace)
     live: JsonObject = json.loads(target.spelling.write(present.encoded))
     patched = await patched_json(request, live, api_version=target.spelling.api_version, kind=target.kind.__name__)

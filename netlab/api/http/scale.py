@@ -23,6 +23,7 @@ SCALED = (Deployment, ReplicaSet)
 
 async def handle_scale(request: web.Request, cluster: Cluster, target: Target, options: WriteOptions) -> web.Response:
     """Answer a request for the scale of an object. Raises Refusal."""
+    await request.read()  # before the object is looked up: what is written while a patch arrives is no conflict
     value = cluster.store.get(target.kind, target.name or "", target.namespace)
     assert isinstance(value, SCALED)
     present = scale_of(value)
