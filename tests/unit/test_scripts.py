@@ -60,6 +60,7 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(checkout
     assert done.returncode == 3
     assert "Install: sudo apt-get install" in done.stderr
     assert " python3 python3-venv python3-dev" in done.stderr
+    assert " curl " in done.stderr, "Pods of training labs ask with it"
 
 
 def test_an_unknown_option_shows_the_usage_and_changes_nothing(checkout: Path) -> None:
