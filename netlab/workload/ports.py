@@ -56,7 +56,7 @@ class Ports:
     def close(self) -> None:
         """Give up the listening sockets now: an open one would keep the Pod's network namespace alive."""
         for server in self._servers:
-            server.close()
+            _close(server)
         for datagrams in self._datagrams:
             datagrams.close()
         self._servers.clear()
@@ -79,6 +79,18 @@ class Ports:
             return
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(self._connection, sock=bound, backlog=1024))
+
+
+def _close(server: asyncio.Server) -> None:
+    """Accept nobody from now on, and close two turns of the loop later.
+
+    Then a connection just accepted has become the server's. Where that is closed by then, asyncio of Python 3.11 leaves
+    the connection open, and its client waits for an answer that never comes.
+    """
+    loop = server.get_loop()
+    for each in server.sockets:
+        loop.remove_reader(each.fileno())
+    loop.call_soon(loop.call_soon, server.close)
 
 
 def bind(port: Listen) -> socket.socket:

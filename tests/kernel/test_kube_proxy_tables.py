@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,9 +22,6 @@ from netlab.model.rules import Chain, ChainEdit, Family, Masquerade, Rule, SetMa
 pytestmark = pytest.mark.root
 TOO_BIG = Rule(comment="default/broken", target=SetMark(1 << 32, 0))
 MISPLACED = Rule(comment="default/misplaced", target=Masquerade())
-
-
-NOBODY = 65534
 
 
 @pytest.fixture(autouse=True)
@@ -86,17 +83,18 @@ def test_what_is_wrong_with_an_object_is_told_by_the_first_sync_that_succeeds() 
     with closing(Proxier(replace(CONFIG, mode=ProxyMode.NFTABLES))) as proxy:
         proxy.put(node())
         proxy.put(service(spec={"externalIPs": ["127.0.0.1"]}))
-        with without_rights(), pytest.raises(NetlabError):
+        with without_descriptors(), pytest.raises(NetlabError):
             proxy.sync()
         assert [complaint.path for complaint in proxy.sync().complaints] == ["spec.externalIPs[0]"]
         assert proxy.sync().complaints == ()
 
 
 @contextmanager
-def without_rights() -> Iterator[None]:
-    """As somebody who may not change rules."""
-    os.seteuid(NOBODY)
+def without_descriptors() -> Iterator[None]:
+    """As a process that may open nothing more: no socket to the kernel either."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
         yield
     finally:
-        os.seteuid(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -192,6 +194,26 @@ def test_a_closed_server_lets_its_namespace_go_with_a_client_connected() -> None
                     await asyncio.sleep(0)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_who_connects_just_before_the_end_is_answered_or_sent_away_but_never_left_waiting(turns: int) -> None:
+    async def exchange(server: PodServer) -> None:
+        with client_socket("10.77.0.2", socket.SOCK_STREAM) as client:
+            client.settimeout(5)
+            client.connect(("10.77.0.2", 8080))
+            client.sendall(b"GET /hostname HTTP/1.1\r\n\r\n")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            server.close()
+            with suppress(ConnectionResetError):
+                assert await asyncio.to_thread(client.recv, 15) in (b"", b"HTTP/1.1 200 OK")
+
+    gc.disable()  # which would close a forgotten connection sooner or later
+    try:
+        serving((Listen(8080),), exchange)
+    finally:
+        gc.enable()
 
 
 def interfaces(namespace: str) -> set[str]:
