@@ -159,9 +159,8 @@ def _in_nftables(policy: Policy, choice: Choice, endpoint: Endpoint, packet: Pac
     to_node = (
         f"{ip} daddr @nodeport-ips meta l4proto . th dport" if at_port else f"{ip} daddr . meta l4proto . th dport"
     )
-    yield RuleHit(
-        chain="services", rule=f"{to_node} vmap @{wanted}{_held(claimed.get((wanted, key)))}", comment=str(route.key)
-    )
+    entry = _held(claimed.get((wanted, key)))
+    yield RuleHit(chain="services", rule=f"{to_node} vmap @{wanted}{entry}", comment=str(route.key))
     local = choice.endpoints == route.local != route.cluster
     own, shared = ("local-", nftables_names.LOCAL_ENDPOINTS) if local else ("service-", nftables_names.ENDPOINTS)
     translation = nft_rules.Dnat(endpoint.address, endpoint.port)
@@ -191,8 +190,8 @@ def _chance(rule: nft_rules.Rule) -> float | None:
     return None
 
 
-def _held(element: object) -> str:
-    """The element that a packet finds in a map."""
+def _held(element: Element | Draw | None) -> str:
+    """The element that a packet finds in a map, behind the rule that looks there."""
     return f" {{ {_element(element)} }}" if isinstance(element, Element) else ""
 
 

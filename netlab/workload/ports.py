@@ -54,7 +54,7 @@ class Ports:
                 leftover.close()
 
     def close(self) -> None:
-        """Give up the listening sockets now: an open one would keep the Pod's network namespace alive."""
+        """Give up the listening sockets: an open one would keep the Pod's network namespace alive."""
         for server in self._servers:
             _close(server)
         for datagrams in self._datagrams:

@@ -29,6 +29,8 @@ FIELDS = dict.fromkeys(BY_ADDRESS, TO_SERVICE) | dict.fromkeys(BY_NODE_PORT, TO_
 """By what packets are looked up in each kind of map."""
 CHAINS = dict(zip((names.ENDPOINTS, names.LOCAL_ENDPOINTS), zip(BY_ADDRESS, BY_NODE_PORT, strict=True), strict=True))
 """The kinds of maps that each of the chains looks into."""
+SizedMap = tuple[str, int]
+"""A kind of map, and for how many endpoints a key it is."""
 BETWEEN = Rule((Drop(),), "its endpoints were just being changed: the next attempt finds them")
 
 
@@ -48,10 +50,6 @@ class Draw(NamedTuple):
         """One for each endpoint."""
         name = _name(self.sized)
         return [Element(name, (*self.key, Drawn(number)), each) for number, each in enumerate(self.endpoints)]
-
-
-SizedMap = tuple[str, int]
-"""A kind of map, and for how many endpoints a key it is."""
 
 
 def maps(sized: Collection[SizedMap]) -> Iterator[Set]:
