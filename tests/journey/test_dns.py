@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from dnslib import EDNS0, RCODE, DNSRecord
-from netlab_command import Caller, Lab, caller, topology
+from netlab_command import PREFIX, Caller, Lab, caller, topology
 
-LAB = "nldns"
+LAB = f"{PREFIX}-dns"
 DEADLINE = 20.0
 ENDPOINTS = 90
 MANY = """---
